@@ -1,0 +1,141 @@
+//! One configuration for every process: defaults, then `millrace.toml`, then `.env` and the environment, then flags.
+//!
+//! What enters is text from four places; what leaves is a [`Config`] in which every value has been checked, or one
+//! line that names the place, the key and what to write instead.
+
+mod args;
+mod environment;
+mod problem;
+mod sections;
+mod show;
+mod source;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use serde::{Deserialize, Serialize};
+
+pub use args::{Args, Flags};
+pub use problem::Problem;
+pub use sections::{
+    Batch, Consumer, Database, Events, Generate, Log, LogFormat, Nats, OnClose, Programs, Publish, Stopping,
+    Stream, Tail, UnknownColumns,
+};
+pub use source::{EventTypes, Source};
+
+/// The file that is read when `--config` names none; it may be absent.
+pub const FILE: &str = "millrace.toml";
+
+/// Every setting of every process; each reads the sections that concern it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where landing, archive, checkpoints and the private services' state live.
+    pub data_dir: PathBuf,
+    /// Logs.
+    pub log: Log,
+    /// The broker.
+    pub nats: Nats,
+    /// The database.
+    pub database: Database,
+    /// The stream `EVENTS`.
+    pub stream: Stream,
+    /// Reading files.
+    pub tail: Tail,
+    /// Publishing rows.
+    pub publish: Publish,
+    /// What a valid event is.
+    pub events: Events,
+    /// How files map to the event; the first that fits a file's name is taken, a built-in one comes last.
+    pub source: Vec<Source>,
+    /// Making files.
+    pub generate: Generate,
+    /// What one transaction holds.
+    pub batch: Batch,
+    /// Taking messages off the stream.
+    pub consumer: Consumer,
+    /// Ending.
+    pub shutdown: Stopping,
+    /// The private services of `millrace up`.
+    pub sandbox: Programs,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            log: Log::default(),
+            nats: Nats::default(),
+            database: Database::default(),
+            stream: Stream::default(),
+            tail: Tail::default(),
+            publish: Publish::default(),
+            events: Events::default(),
+            source: Vec::new(),
+            generate: Generate::default(),
+            batch: Batch::default(),
+            consumer: Consumer::default(),
+            shutdown: Stopping::default(),
+            sandbox: Programs::default(),
+        }
+    }
+}
+
+/// A checked configuration together with where each value came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    figment: Figment,
+}
+
+impl Config {
+    /// Merges the four places and checks the result; nothing else of the process has started yet.
+    ///
+    /// `file` is what `--config` names: it must exist. Without it `millrace.toml` is read where there is one.
+    pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Loaded, Problem> {
+        let mut figment = Figment::new();
+        match file {
+            Some(path) if !path.is_file() => return Err(Problem::no_file(path)),
+            Some(path) => figment = figment.merge(Toml::file_exact(path)),
+            None => figment = figment.merge(Toml::file_exact(FILE)),
+        }
+        for setting in environment::settings(Path::new(".env"), std::env::vars())? {
+            figment = figment.merge(setting);
+        }
+        for flag in &flags.0 {
+            figment = figment.merge(flag.clone());
+        }
+        let config: Config = figment.extract().map_err(|error| Problem::of_figment(&error))?;
+        match validate::first_problem(&config) {
+            Some((key, what)) => Err(Problem::of_key(&figment, &key, &what)),
+            None => Ok(Loaded { config, figment }),
+        }
+    }
+
+    /// [`Config::load`] with the flags that every command takes.
+    pub fn load_with(args: &Args, mut flags: Flags) -> Result<Loaded, Problem> {
+        flags.set("data_dir", "--data-dir", args.data_dir.as_ref());
+        Self::load(args.config.as_deref(), &flags)
+    }
+
+    /// Where files land.
+    pub fn landing_dir(&self) -> PathBuf {
+        self.tail.landing_dir.clone().unwrap_or_else(|| self.data_dir.join("landing"))
+    }
+
+    /// Where finished files go.
+    pub fn archive_dir(&self) -> PathBuf {
+        self.tail.archive_dir.clone().unwrap_or_else(|| self.data_dir.join("archive"))
+    }
+
+    /// Where the tailer remembers how far it has come.
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.tail.checkpoint_dir.clone().unwrap_or_else(|| self.data_dir.join("checkpoints"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! A wrong configuration, in one line: the place, the key, what is wrong, what to write instead.
+
+use std::fmt;
+use std::path::Path;
+
+use figment::error::Kind;
+use figment::{Figment, Metadata, Source};
+
+/// Why a configuration was refused. Its text is one line for the person who wrote the value.
+#[derive(Debug)]
+pub struct Problem(String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    /// A problem in words of the caller, which names the place itself.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self(line.into())
+    }
+
+    pub(super) fn no_file(path: &Path) -> Self {
+        Self(format!("{}: there is no such file; --config takes the path of a TOML file", path.display()))
+    }
+
+    /// dotenvy's own message holds the line, and the line may hold a password.
+    pub(super) fn dot_env(error: &dotenvy::Error) -> Self {
+        match error {
+            dotenvy::Error::LineParse(_, at) => Self(format!(
+                ".env: a line is not NAME=value (at its character {at}); quote values that hold spaces or #"
+            )),
+            _ => Self(".env: cannot be read; make it readable or remove it".to_owned()),
+        }
+    }
+
+    /// A value of the right type but out of its range; `what` says what to write instead.
+    pub(super) fn of_key(figment: &Figment, key: &str, what: &str) -> Self {
+        let place = place(figment.find_metadata(key));
+        Self(format!("{place}: {key} {what}"))
+    }
+
+    pub(super) fn of_figment(error: &figment::Error) -> Self {
+        let place = place(error.metadata.as_ref());
+        let key = error.path.join(".");
+        Self(match &error.kind {
+            Kind::UnknownField(name, known) => unknown(&place, &key, name, known),
+            Kind::InvalidType(found, wanted) => {
+                format!("{place}: {key} = {} is of the wrong type; write {wanted}", shown(&key, found))
+            }
+            Kind::InvalidValue(found, wanted) => {
+                format!("{place}: {key} = {} cannot be used; write {wanted}", shown(&key, found))
+            }
+            Kind::UnknownVariant(found, known) => {
+                format!("{place}: {key} = \"{found}\" is not known; write one of {}", known.join(", "))
+            }
+            // The TOML parser's own text has several lines, the last of which says what is wrong.
+            Kind::Message(text) if key.is_empty() => format!("{place}: {}", one_line(text)),
+            kind => format!("{place}: {key}: {}", one_line(&kind.to_string())),
+        })
+    }
+}
+
+/// A name where a person looks for it: the file, the variable, the flag.
+fn place(metadata: Option<&Metadata>) -> String {
+    match metadata {
+        Some(Metadata { source: Some(Source::File(path)), .. }) => path
+            .file_name()
+            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        Some(metadata) => metadata.name.to_string(),
+        None => "configuration".to_owned(),
+    }
+}
+
+/// `path` ends with the unknown name already, or is its parent: figment differs by provider.
+fn unknown(place: &str, path: &str, name: &str, known: &[&str]) -> String {
+    let parent = path.strip_suffix(name).map_or(path, |parent| parent.trim_end_matches('.'));
+    let key = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+    let near =
+        known.iter().min_by_key(|known| distance(known, name)).filter(|near| distance(near, name) <= 3);
+    match near {
+        Some(near) => format!("{place}: {key} is not a setting; did you mean {near}?"),
+        None => format!("{place}: {key} is not a setting; write one of {}", known.join(", ")),
+    }
+}
+
+/// The value itself, unless it could hold a password.
+fn shown(key: &str, found: &figment::error::Actual) -> String {
+    if key.ends_with("url") { "***".to_owned() } else { found.to_string() }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[b.chars().count()]
+}

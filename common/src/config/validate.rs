@@ -1,0 +1,123 @@
+//! What a type cannot say about a value: ranges, and values that must fit each other.
+
+use std::ops::RangeInclusive;
+
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{Config, Source};
+use crate::event::COLUMNS;
+
+/// The first wrong key, with the rest of its line: what is wrong and what to write instead.
+pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
+    let Config { batch, generate, publish, tail, stream, consumer, events, .. } = config;
+    let numbers = [
+        ("batch.rows", batch.rows as u64, 1..=100_000),
+        ("batch.bytes", batch.bytes as u64, 65_536..=1 << 30),
+        ("publish.window", publish.window as u64, 1..=60_000),
+        ("tail.max_record_bytes", tail.max_record_bytes as u64, 1_024..=16 << 20),
+        ("consumer.writers", consumer.writers as u64, 1..=32),
+        ("consumer.max_ack_pending", clamp(consumer.max_ack_pending), 1_000..=10_000_000),
+        ("stream.replicas", stream.replicas as u64, 1..=5),
+        ("stream.max_bytes", clamp(stream.max_bytes), 16 << 20..=1 << 50),
+        ("generate.max_events", generate.max_events, generate.min_events.max(1)..=10_000_000),
+        ("generate.visitors", generate.visitors, 1..=10_000_000),
+        ("generate.products", generate.products, 1..=1_000_000),
+        ("generate.batch_size", generate.batch_size.unwrap_or(1), 1..=10_000_000),
+        ("generate.files", generate.files.unwrap_or(1), 1..=u64::MAX),
+    ];
+    let durations = [
+        ("tail.poll", Some(tail.poll), 10),
+        ("tail.checkpoint_every", Some(tail.checkpoint_every), 1),
+        ("publish.ack_timeout", Some(publish.ack_timeout), 100),
+        ("consumer.ack_wait", Some(consumer.ack_wait), 1_000),
+        ("nats.connect_timeout", Some(config.nats.connect_timeout), 100),
+    ];
+    let shares = [
+        ("stream.high_water", stream.high_water, 0.1..=1.0),
+        ("generate.dirty_rate", generate.dirty_rate, 0.0..=1.0),
+        ("generate.duplicate_rate", generate.duplicate_rate, 0.0..=1.0),
+        ("generate.events_per_second", generate.events_per_second.unwrap_or(1.0), 0.001..=10_000_000.0),
+        ("events.price_medium_below", events.price_medium_below, events.price_low_below..=f64::MAX),
+    ];
+    let number = numbers.into_iter().find_map(|(key, value, range)| out_of(key, value, &range));
+    let duration = durations.into_iter().find_map(|(key, value, least)| {
+        let short = value.is_some_and(|value| value.as_millis() < least);
+        short.then(|| (key.to_owned(), format!("is too short; write {least}ms or more")))
+    });
+    let share = shares.into_iter().find_map(|(key, value, range)| out_of(key, value, &range));
+    let required = events.required.iter().find_map(|column| unknown_column("events.required", column));
+    let source = config.source.iter().enumerate().find_map(|(index, source)| of_source(index, source));
+    number.or(duration).or(share).or(required).or(source).or_else(|| urls(config)).or_else(|| filter(config))
+}
+
+fn clamp(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn out_of<T: PartialOrd + std::fmt::Display>(
+    key: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+) -> Option<(String, String)> {
+    (!range.contains(&value)).then(|| {
+        let (from, to) = (range.start(), range.end());
+        (key.to_owned(), format!("= {value} is out of range; write a number from {from} to {to}"))
+    })
+}
+
+fn unknown_column(key: &str, column: &str) -> Option<(String, String)> {
+    (!COLUMNS.contains(&column)).then(|| {
+        (
+            key.to_owned(),
+            format!(
+                "names \"{column}\", which is no column of an event; write one of {}",
+                COLUMNS.join(", ")
+            ),
+        )
+    })
+}
+
+fn of_source(index: usize, source: &Source) -> Option<(String, String)> {
+    let key = |name: &str| format!("source.{index}.{name}");
+    let columns = source.columns.keys().find_map(|column| unknown_column(&key("columns"), column));
+    let ids = source.id_from.iter().find_map(|column| unknown_column(&key("id_from"), column));
+    let ascii = [("delimiter", source.delimiter), ("comment", source.comment)].into_iter().find_map(
+        |(name, sign)| {
+            let wrong = sign.is_some_and(|sign| !sign.is_ascii() || matches!(sign, '"' | '\n' | '\r'));
+            wrong.then(|| (key(name), "must be one ASCII character and no quote or line end".to_owned()))
+        },
+    );
+    let decimal = (!matches!(source.decimal, '.' | ','))
+        .then(|| (key("decimal"), format!("= \"{}\" is not known; write \".\" or \",\"", source.decimal)));
+    let files = glob::Pattern::new(&source.files)
+        .err()
+        .map(|error| (key("files"), format!("= \"{}\" is not a pattern: {error}", source.files)));
+    columns.or(ids).or(ascii).or(decimal).or(files)
+}
+
+/// The value is never shown: it may hold a password.
+fn urls(config: &Config) -> Option<(String, String)> {
+    let database = config.database.url.as_ref().filter(|url| {
+        !Url::parse(url.expose_secret()).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"))
+    });
+    let nats = config.nats.url.as_ref().filter(|urls| {
+        !urls.expose_secret().split(',').all(|url| url.trim().parse::<async_nats::ServerAddr>().is_ok())
+    });
+    let database = database.map(|_| {
+        ("database.url", "is not a PostgreSQL URL; write postgres://user:password@host:5432/database")
+    });
+    let nats = nats.map(|_| ("nats.url", "is not a NATS URL; write nats://user:password@host:4222"));
+    database.or(nats).map(|(key, what)| (key.to_owned(), what.to_owned()))
+}
+
+fn filter(config: &Config) -> Option<(String, String)> {
+    let level = &config.log.level;
+    let wrong = tracing_subscriber::EnvFilter::try_new(level).is_err();
+    wrong.then(|| {
+        (
+            "log.level".to_owned(),
+            format!("= \"{level}\" is not a level; write error, warn, info, debug or trace"),
+        )
+    })
+}

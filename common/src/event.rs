@@ -1,0 +1,98 @@
+//! What an event is: the columns that a file can fill, the types it can have, and why a row can be refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The columns that a file can fill, in the table's order. `price_category` and `attributes` are derived.
+pub const COLUMNS: [&str; 17] = [
+    "event_id",
+    "event_type",
+    "event_timestamp",
+    "customer_id",
+    "customer_name",
+    "customer_email",
+    "customer_address",
+    "session_id",
+    "user_agent",
+    "ip_address",
+    "product_id",
+    "product_name",
+    "category",
+    "brand",
+    "sku",
+    "price",
+    "device_type",
+];
+
+/// The built-in event types.
+pub const TYPES: [&str; 6] =
+    ["view", "click", "add_to_cart", "add_to_wishlist", "remove_from_cart", "purchase"];
+
+/// Why a row is in `corrupt_records` and not in `events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Fewer fields than the header.
+    TooFewFields,
+    /// More fields than the header.
+    TooManyFields,
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+    /// A NUL character, which PostgreSQL cannot store in text.
+    NulCharacter,
+    /// A required column is empty.
+    MissingValue,
+    /// No known event type.
+    UnknownEventType,
+    /// No time that can be read, or one outside 1970 to 2100.
+    BadTimestamp,
+    /// No decimal number, or one with more digits than the column has.
+    BadPrice,
+    /// A price below zero.
+    NegativePrice,
+    /// No IP address.
+    BadIpAddress,
+    /// A record longer than the limit, mostly because of a quote that is never closed.
+    RecordTooLong,
+    /// A row that does not fit a message of the broker.
+    MessageTooLarge,
+    /// A last line that was taken without its newline and grew afterwards.
+    LineContinued,
+    /// A message that cannot be decoded.
+    UndecodableMessage,
+    /// A message that does not say which row of which file it is.
+    NoOrigin,
+    /// PostgreSQL refused the values.
+    RefusedByDatabase,
+}
+
+impl Reason {
+    /// As it stands in `corrupt_records.reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooFewFields => "too_few_fields",
+            Self::TooManyFields => "too_many_fields",
+            Self::NotUtf8 => "not_utf8",
+            Self::NulCharacter => "nul_character",
+            Self::MissingValue => "missing_value",
+            Self::UnknownEventType => "unknown_event_type",
+            Self::BadTimestamp => "bad_timestamp",
+            Self::BadPrice => "bad_price",
+            Self::NegativePrice => "negative_price",
+            Self::BadIpAddress => "bad_ip_address",
+            Self::RecordTooLong => "record_too_long",
+            Self::MessageTooLarge => "message_too_large",
+            Self::LineContinued => "line_continued",
+            Self::UndecodableMessage => "undecodable_message",
+            Self::NoOrigin => "no_origin",
+            Self::RefusedByDatabase => "refused_by_database",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,21 @@
+//! What the producer and the consumer must agree on, and what every process needs to start and stop well.
+//!
+//! One event crosses these modules in this order: `event` says what an event is, `origin` where it came from,
+//! `wire` how both travel in a message, `stream` where messages are kept. There is no CSV and no SQL here.
+
+pub mod config;
+pub mod event;
+pub mod nats;
+pub mod origin;
+pub mod stream;
+pub mod telemetry;
+pub mod wire;
+
+mod clock;
+mod report;
+mod shutdown;
+
+pub use clock::Clock;
+pub use origin::{FileId, Origin, Row};
+pub use report::Exit;
+pub use shutdown::Shutdown;

@@ -1,0 +1,170 @@
+//! The connection to the broker: retried until it stands, checked for its version, its faults said once.
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use crate::config;
+use crate::shutdown::Shutdown;
+
+/// The oldest nats-server that will do.
+pub const OLDEST: (i64, i64) = (2, 12);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No URL.
+    #[error("nats.url is not set; set NATS_URL to nats://user:password@host:4222, or use `millrace up`")]
+    NoUrl,
+    /// Not a URL; configuration refuses it before.
+    #[error("nats.url is not a NATS URL; write nats://user:password@host:4222")]
+    BadUrl(#[source] std::io::Error),
+    /// The credentials file cannot be used.
+    #[error("failed to read nats.credentials {path}")]
+    Credentials {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server speaks, but will not let us in.
+    #[error("nats-server at {address} refused user or password; check nats.url")]
+    Refused {
+        /// Host and port.
+        address: String,
+    },
+    /// Too old.
+    #[error("nats-server {found} at {address} is too old; Millrace needs {}.{} or newer", OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// Its version.
+        found: String,
+        /// Host and port.
+        address: String,
+    },
+    /// Asked to stop before it stood.
+    #[error("stopped before nats-server at {address} answered")]
+    Stopped {
+        /// Host and port.
+        address: String,
+    },
+}
+
+/// A connection that is made anew by itself whenever it breaks.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    /// For publishing and subscribing.
+    pub client: Client,
+    /// For streams.
+    pub jetstream: jetstream::Context,
+    /// Counts the times that the connection stood; what waited for an answer at a change will not get it.
+    pub connected: watch::Receiver<u64>,
+}
+
+/// Connects as `name`. A server that is not there yet is tried again, with one line that says so, until it is there
+/// or `shutdown` drains.
+pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> Result<Nats, Error> {
+    let url = config.url.as_ref().ok_or(Error::NoUrl)?;
+    let address = address(url);
+    let servers = servers(url)?;
+    let (connections, connected) = watch::channel(0);
+    let mut pause = Duration::from_millis(100);
+    let mut told = false;
+    let client = loop {
+        let attempt = options(config, name, connections.clone()).await?.connect(servers.clone()).await;
+        let error = match attempt {
+            Ok(client) => break client,
+            Err(error) => error,
+        };
+        use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation};
+        if matches!(error.kind(), Authentication | AuthorizationViolation) {
+            return Err(Error::Refused { address });
+        }
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(%address, %error, "nats-server does not answer; trying again until it does");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
+            () = shutdown.draining() => return Err(Error::Stopped { address }),
+        }
+    };
+    let found = client.server_info().version;
+    if !new_enough(&found) {
+        return Err(Error::TooOld { found, address });
+    }
+    if told {
+        tracing::info!(%address, "nats-server answers");
+    }
+    Ok(Nats { jetstream: jetstream::new(client.clone()), client, connected })
+}
+
+fn servers(url: &SecretString) -> Result<Vec<ServerAddr>, Error> {
+    url.expose_secret().split(',').map(|one| one.trim().parse().map_err(Error::BadUrl)).collect()
+}
+
+/// Host and port without user and password.
+fn address(url: &SecretString) -> String {
+    let one = |server: ServerAddr| format!("{}:{}", server.host(), server.port());
+    servers(url).map_or_else(|_| "?".to_owned(), |all| all.into_iter().map(one).collect::<Vec<_>>().join(","))
+}
+
+async fn options(
+    config: &config::Nats,
+    name: &str,
+    connections: watch::Sender<u64>,
+) -> Result<ConnectOptions, Error> {
+    let options = match &config.credentials {
+        None => ConnectOptions::new(),
+        Some(path) => ConnectOptions::with_credentials_file(path)
+            .await
+            .map_err(|source| Error::Credentials { path: path.display().to_string(), source })?,
+    };
+    let options = options
+        .name(name)
+        .connection_timeout(config.connect_timeout)
+        .request_timeout(Some(Duration::from_secs(5)))
+        .ping_interval(Duration::from_secs(10))
+        .subscription_capacity(65_536)
+        .reconnect_delay_callback(|attempt| {
+            Duration::from_millis(50 << attempt.min(5)).min(Duration::from_secs(1))
+        })
+        .event_callback(move |event| {
+            tell(&event);
+            if matches!(event, Event::Connected) {
+                connections.send_modify(|times| *times += 1);
+            }
+            std::future::ready(())
+        });
+    Ok(options)
+}
+
+/// A denied permission reaches the caller only as a time-out, so the server's word is logged here.
+fn tell(event: &Event) {
+    match event {
+        Event::Disconnected => tracing::warn!("connection to nats-server lost; reconnecting"),
+        Event::Connected => tracing::debug!("connected to nats-server"),
+        Event::SlowConsumer(subscription) => tracing::warn!(subscription, "slow subscription"),
+        Event::ServerError(error) => tracing::error!(%error, "nats-server refuses"),
+        Event::LameDuckMode => tracing::info!("nats-server is shutting down"),
+        other => tracing::debug!(event = %other, "nats"),
+    }
+}
+
+fn new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<i64>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_enough;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(new_enough("2.12.0") && new_enough("2.15.1-beta") && new_enough("3.0.0"));
+        assert!(!new_enough("2.9.10") && !new_enough("2.11.99") && !new_enough("?"));
+    }
+}

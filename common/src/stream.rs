@@ -1,0 +1,121 @@
+//! Names in the broker, and the stream that keeps every message until it has been read.
+
+use async_nats::jetstream::{self, kv, stream};
+use chrono::{DateTime, Utc};
+
+use crate::config;
+
+/// The stream: rows, rejected rows and accounts in one order.
+pub const STREAM: &str = "EVENTS";
+/// Rows are on `events.<event_type>`.
+pub const EVENTS: &str = "events";
+/// Rejected rows.
+pub const REJECTED: &str = "ledger.rejected";
+/// Accounts of files.
+pub const FILE: &str = "ledger.file";
+/// The durable consumer that all replicas share.
+pub const DURABLE: &str = "warehouse";
+/// The bucket in which the consumer tells the tailer which files are closed; the key is the file's id.
+pub const CLOSED: &str = "closed";
+
+/// The subject of an event type: what NATS does not allow in a token becomes `_`. The body keeps the exact type.
+pub fn subject_of(event_type: &str) -> String {
+    let mut subject = String::with_capacity(EVENTS.len() + 1 + event_type.len());
+    subject.push_str(EVENTS);
+    subject.push('.');
+    subject.extend(event_type.chars().map(|sign| match sign {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => sign,
+        _ => '_',
+    }));
+    if event_type.is_empty() {
+        subject.push('_');
+    }
+    subject
+}
+
+/// Why the stream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be made or changed.
+    #[error("failed to set up the stream {STREAM}")]
+    Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bucket could not be made.
+    #[error("failed to set up the key-value bucket {CLOSED}")]
+    Bucket(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Which life of the stream this is: one that was deleted and made again is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    /// When the stream was made.
+    pub created: DateTime<Utc>,
+    /// The last message's sequence.
+    pub last_sequence: u64,
+}
+
+/// Makes the stream where it is missing and brings its limits to what is configured.
+pub async fn ensure(
+    jetstream: &jetstream::Context,
+    config: &config::Stream,
+) -> Result<(stream::Stream, Incarnation), Error> {
+    let wanted = stream::Config {
+        name: STREAM.to_owned(),
+        subjects: vec![format!("{EVENTS}.>"), "ledger.>".to_owned()],
+        storage: stream::StorageType::File,
+        retention: stream::RetentionPolicy::Limits,
+        discard: stream::DiscardPolicy::New,
+        max_bytes: config.max_bytes,
+        num_replicas: config.replicas,
+        allow_direct: true,
+        ..stream::Config::default()
+    };
+    let mut made =
+        jetstream.get_or_create_stream(wanted.clone()).await.map_err(|error| Error::Stream(error.into()))?;
+    let info = made.info().await.map_err(|error| Error::Stream(error.into()))?;
+    let now = &info.config;
+    if now.max_bytes != wanted.max_bytes || now.subjects != wanted.subjects || now.discard != wanted.discard {
+        tracing::info!(from = now.max_bytes, to = wanted.max_bytes, "changing the limits of stream {STREAM}");
+        let changed = stream::Config {
+            max_bytes: wanted.max_bytes,
+            subjects: wanted.subjects,
+            discard: wanted.discard,
+            ..now.clone()
+        };
+        jetstream.update_stream(changed).await.map_err(|error| Error::Stream(error.into()))?;
+    }
+    let incarnation = incarnation(made.cached_info());
+    Ok((made, incarnation))
+}
+
+/// Reads the incarnation off an info answer.
+pub fn incarnation(info: &stream::Info) -> Incarnation {
+    let created = info.created;
+    let created =
+        DateTime::from_timestamp(created.unix_timestamp(), created.nanosecond()).unwrap_or_default();
+    Incarnation { created, last_sequence: info.state.last_sequence }
+}
+
+/// The bucket of closed files, made where it is missing.
+pub async fn closed_bucket(jetstream: &jetstream::Context) -> Result<kv::Store, Error> {
+    if let Ok(store) = jetstream.get_key_value(CLOSED).await {
+        return Ok(store);
+    }
+    let config = kv::Config { bucket: CLOSED.to_owned(), history: 1, ..kv::Config::default() };
+    match jetstream.create_key_value(config).await {
+        Ok(store) => Ok(store),
+        // Two processes made it at the same time.
+        Err(error) => jetstream.get_key_value(CLOSED).await.map_err(|_| Error::Bucket(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::subject_of;
+
+    #[test]
+    fn a_subject_holds_one_safe_token() {
+        assert_eq!(subject_of("add_to_cart"), "events.add_to_cart");
+        assert_eq!(subject_of("a.b c>*é"), "events.a_b_c___");
+        assert_eq!(subject_of(""), "events._");
+    }
+}
