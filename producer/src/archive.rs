@@ -1,0 +1,174 @@
+//! What becomes of a file whose every row is in a table: archived, kept or deleted, by configuration.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use common::config::OnClose;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::checkpoint::{self, Checkpoint, State, Store};
+use crate::tail::identity::Seen;
+
+/// Why a file could not be put away.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to move {} to {}", from.display(), to.display())]
+    Move { from: PathBuf, to: PathBuf, source: io::Error },
+    #[error("failed to delete {}", path.display())]
+    Delete { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// There is nothing more to do about the file.
+    Away,
+    /// It grew meanwhile and is still, or again, in its place.
+    Grew,
+}
+
+/// Puts away the closed file of `checkpoint`, which was `seen` when its end was read.
+pub(crate) fn put_away(
+    store: &Store,
+    mut checkpoint: Checkpoint,
+    seen: Seen,
+    on_close: OnClose,
+    archive_dir: &Path,
+) -> Result<Put, Error> {
+    if !is_as_seen(&checkpoint.path, seen) {
+        return Ok(Put::Grew);
+    }
+    match on_close {
+        OnClose::Keep => checkpoint.state = State::Kept,
+        OnClose::Delete => {
+            checkpoint.state = State::Deleted;
+            let path = checkpoint.path.clone();
+            fs::remove_file(&path).map_err(|source| Error::Delete { path, source })?;
+        }
+        OnClose::Archive => {
+            let target = archive_dir.join(archived_name(&checkpoint));
+            checkpoint.state = State::Archiving { target: target.clone() };
+            store.put(checkpoint.clone())?;
+            move_without_replacing(&checkpoint.path, &target)?;
+            if !is_as_seen(&target, seen) {
+                move_without_replacing(&target, &checkpoint.path)?;
+                checkpoint.state = State::Reading;
+                store.put(checkpoint)?;
+                return Ok(Put::Grew);
+            }
+            checkpoint.state = State::Archived { target };
+        }
+    }
+    if checkpoint.state != State::Kept {
+        checkpoint.mapping = None;
+    }
+    store.put(checkpoint)?;
+    Ok(Put::Away)
+}
+
+/// Ends the moves which a crash has cut: either the file is still in its place, or it is in the archive.
+pub(crate) fn end_moves(store: &Store) -> Result<(), checkpoint::Error> {
+    for mut checkpoint in store.select(|checkpoint| matches!(checkpoint.state, State::Archiving { .. })) {
+        let State::Archiving { target } = checkpoint.state.clone() else { continue };
+        let moved =
+            fs::metadata(&target).is_ok_and(|found| Seen::from(&found).inode == checkpoint.identity.inode);
+        checkpoint.state = if moved { State::Archived { target } } else { State::Reading };
+        store.put(checkpoint)?;
+    }
+    Ok(())
+}
+
+fn is_as_seen(path: &Path, seen: Seen) -> bool {
+    fs::metadata(path).is_ok_and(|found| (found.len(), Seen::from(&found).inode) == (seen.size, seen.inode))
+}
+
+/// `orders.csv.gz` of file 42 is `orders.42.csv.gz` in the archive, so that a file of the same name can come again.
+fn archived_name(checkpoint: &Checkpoint) -> String {
+    let name = checkpoint.path.file_name().unwrap_or_default().to_string_lossy();
+    let dot = [".csv", ".tsv"].iter().find_map(|ending| name.rfind(ending)).unwrap_or(name.len());
+    format!("{}.{}{}", &name[..dot], checkpoint.file_id, &name[dot..])
+}
+
+fn move_without_replacing(from: &Path, to: &Path) -> Result<(), Error> {
+    let moved = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => sync_parents(from, to),
+            Err(rustix::io::Errno::XDEV) => Err(io::Error::other(
+                "it is another file system; set tail.archive_dir to a directory on the same one, or tail.on_close to keep",
+            )),
+            // Some file systems cannot rename without replacing; a link never replaces.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                fs::hard_link(from, to).and_then(|()| fs::remove_file(from)).and_then(|()| sync_parents(from, to))
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    });
+    moved.map_err(|source| Error::Move { from: from.to_owned(), to: to.to_owned(), source })
+}
+
+fn sync_parents(from: &Path, to: &Path) -> io::Result<()> {
+    for dir in [from.parent(), to.parent()].into_iter().flatten().filter(|dir| !dir.as_os_str().is_empty()) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use common::FileId;
+
+    use super::*;
+    use crate::tail::identity::Identity;
+
+    fn landed(dir: &Path) -> (Store, Checkpoint, Seen) {
+        let path = dir.join("a.csv.gz");
+        fs::write(&path, "rows").unwrap();
+        let seen = Seen::from(&fs::metadata(&path).unwrap());
+        let identity = Identity { inode: seen.inode, head_length: 1, head_hash: 2, incarnation: 0 };
+        let store = Store::open(&dir.join("checkpoints")).unwrap();
+        (store, Checkpoint::new(FileId::from(42), identity, &path), seen)
+    }
+
+    #[test]
+    fn rule_archive_never_overwrites() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, checkpoint, seen) = landed(dir.path());
+        let archive = dir.path().join("archive");
+        fs::create_dir(&archive).unwrap();
+        fs::write(archive.join("a.42.csv.gz"), "older").unwrap();
+        let error = put_away(&store, checkpoint.clone(), seen, OnClose::Archive, &archive).unwrap_err();
+        assert!(error.to_string().contains("a.42.csv.gz"), "{error}");
+        assert_eq!(fs::read_to_string(archive.join("a.42.csv.gz")).unwrap(), "older");
+        fs::remove_file(archive.join("a.42.csv.gz")).unwrap();
+        assert_eq!(put_away(&store, checkpoint, seen, OnClose::Archive, &archive).unwrap(), Put::Away);
+        assert_eq!(fs::read_to_string(archive.join("a.42.csv.gz")).unwrap(), "rows");
+    }
+
+    #[test]
+    fn a_file_that_grew_stays_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, checkpoint, seen) = landed(dir.path());
+        fs::write(&checkpoint.path, "rows and more").unwrap();
+        let put = put_away(&store, checkpoint.clone(), seen, OnClose::Delete, dir.path()).unwrap();
+        assert_eq!(put, Put::Grew);
+        assert!(checkpoint.path.exists());
+    }
+
+    #[test]
+    fn a_move_that_a_crash_has_cut_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, mut checkpoint, _) = landed(dir.path());
+        let target = dir.path().join("a.42.csv.gz");
+        checkpoint.state = State::Archiving { target: target.clone() };
+        store.put(checkpoint.clone()).unwrap();
+        end_moves(&store).unwrap();
+        assert_eq!(store.select(|_| true)[0].state, State::Reading);
+        store.put(checkpoint.clone()).unwrap();
+        fs::rename(&checkpoint.path, &target).unwrap();
+        end_moves(&store).unwrap();
+        assert_eq!(store.select(|_| true)[0].state, State::Archived { target });
+    }
+}

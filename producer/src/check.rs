@@ -1,0 +1,131 @@
+//! `producer check`: what would become of a file, without sending anything.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::FileId;
+use common::config::Config;
+
+use crate::checkpoint::{Checkpoint, Reached};
+use crate::map::{Mapping, delimiter_of, source_of};
+use crate::tail::buffer::Buffer;
+use crate::tail::content::Got;
+use crate::tail::head;
+use crate::tail::identity::Identity;
+use crate::tail::reading::{Chunk, Reading};
+use crate::tail::records::Splitter;
+
+/// How many rejected rows are told.
+const EXAMPLES: usize = 5;
+/// A limit that every broker has at least; its own may be higher.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// What would become of a file.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The file.
+    pub path: PathBuf,
+    /// The `[[source]]` that maps it.
+    pub source: String,
+    /// The event's column and the file's column that fills it.
+    pub columns: Vec<(String, String)>,
+    /// The file's columns that go to `attributes`.
+    pub attributes: Vec<String>,
+    /// Its rows.
+    pub rows: i64,
+    /// How many of them are no events.
+    pub rejected: i64,
+    /// The first of those: their number and what is wrong.
+    pub examples: Vec<(i64, String)>,
+}
+
+/// Why a file cannot be checked, or would be parked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// It cannot be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It would be parked.
+    #[error("{}: {why}", path.display())]
+    Parked {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Reads and maps the whole of a file.
+pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    let parked = |why: String| Error::Parked { path: path.to_owned(), why };
+    let source = source_of(config, path);
+    let splitter = Splitter {
+        delimiter: delimiter_of(&source, path),
+        comment: source.comment.and_then(|sign| u8::try_from(sign).ok()),
+    };
+    let (mut buffer, seen) = Buffer::open(path, &Reached::default()).map_err(read)?;
+    let mut got = buffer.fill().map_err(read)?;
+    let head = loop {
+        match head::find(buffer.rest(), splitter, got != Got::More).map_err(parked)? {
+            Some(head) => break head,
+            None if got == Got::More => got = buffer.fill().map_err(read)?,
+            None => return Err(parked("there is no header".to_owned())),
+        }
+    };
+    let mapping =
+        Mapping::resolve(config, &source, splitter.delimiter, head.header).map_err(|why| parked(why.0))?;
+    let mapping = Arc::new(mapping);
+    buffer.advance(head.rows_begin);
+    let identity = Identity { inode: seen.inode, head_length: 0, head_hash: 0, incarnation: 0 };
+    let checkpoint = Checkpoint::new(FileId::from(1), identity, path);
+    let mut reading = Reading::new(checkpoint, &mapping, MAX_PAYLOAD, config.tail.max_record_bytes);
+    let mut examples = Vec::new();
+    loop {
+        let (mut chunk, before) = (Chunk::default(), reading.checkpoint.reached.row);
+        reading.take(&mut buffer, got == Got::End, seen.written_us, &mut chunk);
+        for (row, message) in (before + 1..).zip(chunk.messages) {
+            if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
+                examples.push((row, why));
+            }
+        }
+        match got {
+            Got::End => break,
+            Got::Unfinished => return Err(parked("the compressed file stops before its end".to_owned())),
+            Got::More => got = buffer.fill().map_err(read)?,
+        }
+    }
+    let name = |field: &usize| mapping.header.get(*field).cloned().unwrap_or_default();
+    Ok(Checked {
+        path: path.to_owned(),
+        source: mapping.source.clone(),
+        columns: mapping.columns.iter().map(|(column, field)| (column.clone(), name(field))).collect(),
+        attributes: mapping.attributes.iter().map(name).collect(),
+        rows: reading.checkpoint.reached.row,
+        rejected: reading.checkpoint.reached.rejected,
+        examples,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_would_become_of_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, "event,time,note\nview,2024-01-01 00:00:00,x\nview,soon,y\n").unwrap();
+        let checked = check(&Config::default(), &path).unwrap();
+        assert_eq!((checked.rows, checked.rejected, checked.attributes), (2, 1, vec!["note".to_owned()]));
+        assert_eq!(checked.examples[0].0, 2);
+        assert!(checked.examples[0].1.contains("\"soon\" is no time"));
+    }
+}

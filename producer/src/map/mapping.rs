@@ -1,0 +1,219 @@
+//! Which field of a file fills which column of the event. Resolved once a file from its header, then pinned.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono_tz::Tz;
+use common::config::{Config, Source, UnknownColumns};
+use common::event::COLUMNS;
+use serde::{Deserialize, Serialize};
+
+use crate::map::EventTypeRule;
+use crate::map::values::TimeForm;
+
+/// Names under which other systems keep the event's columns.
+const ALIASES: [(&str, &[&str]); 15] = [
+    ("event_id", &["event_uuid", "uuid", "id"]),
+    ("event_type", &["event", "event_name", "action", "type"]),
+    ("event_timestamp", &["timestamp", "event_time", "event_date", "time", "datetime", "ts", "occurred_at"]),
+    ("customer_id", &["user_id", "userid", "visitor_id", "client_id"]),
+    ("customer_name", &["user_name", "username"]),
+    ("customer_email", &["user_email", "email"]),
+    ("customer_address", &["user_address", "address"]),
+    ("session_id", &["user_session", "session", "sessionid"]),
+    ("user_agent", &["useragent"]),
+    ("ip_address", &["ip", "client_ip"]),
+    ("product_id", &["item_id", "productid"]),
+    ("product_name", &["item_name", "product"]),
+    ("category", &["product_category", "category_code"]),
+    ("price", &["product_price", "unit_price"]),
+    ("device_type", &["device"]),
+];
+
+/// Columns without which no file can be mapped.
+const REQUIRED: [&str; 2] = ["event_type", "event_timestamp"];
+
+/// The resolved mapping of one file. It is kept in the file's checkpoint: a row that is read again gets the same id,
+/// whatever the configuration says by then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Mapping {
+    /// The `[[source]]` that it comes from.
+    pub source: String,
+    /// Between fields.
+    pub delimiter: u8,
+    /// Begins lines that are no rows.
+    pub comment: Option<u8>,
+    /// The decimal separator of prices.
+    pub decimal: char,
+    /// The file's column names.
+    pub header: Vec<String>,
+    /// The event's column and the number of the field that fills it.
+    pub columns: BTreeMap<String, usize>,
+    /// Fields that go to `attributes`.
+    pub attributes: Vec<usize>,
+    /// Columns that a row must fill.
+    pub required: Vec<String>,
+    /// Fields that identify a row of a file without ids, in header order; none means all.
+    pub id_fields: Vec<usize>,
+    /// Event types.
+    pub types: EventTypeRule,
+    /// The zone of times without one.
+    pub time_zone: Tz,
+    /// How times are written, once the first one has settled it.
+    pub time_form: Option<TimeForm>,
+    /// Bounds of Low and Medium.
+    pub price_below: (f64, f64),
+}
+
+/// A header that cannot be mapped: the sentence shows it beside what was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unmappable(pub String);
+
+/// The first `[[source]]` whose pattern fits the file's name; the built-in one otherwise.
+pub(crate) fn source_of(config: &Config, path: &Path) -> Source {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fits =
+        |source: &&Source| glob::Pattern::new(&source.files).is_ok_and(|pattern| pattern.matches(&name));
+    config.source.iter().find(fits).cloned().unwrap_or_default()
+}
+
+/// What separates the fields of a file of this name.
+pub(crate) fn delimiter_of(source: &Source, path: &Path) -> u8 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let usual = if name.contains(".tsv") { '\t' } else { ',' };
+    u8::try_from(source.delimiter.unwrap_or(usual)).unwrap_or(b',')
+}
+
+impl Mapping {
+    /// Matches a file's header to the event by configured name, by name and by alias.
+    pub(crate) fn resolve(
+        config: &Config,
+        source: &Source,
+        delimiter: u8,
+        header: Vec<String>,
+    ) -> Result<Self, Unmappable> {
+        let mut columns = BTreeMap::new();
+        for (column, name) in &source.columns {
+            let field = header.iter().position(|found| found == name).ok_or_else(|| {
+                Unmappable(format!(
+                    "[[source]] {} takes {column} from a column \"{name}\", but the header is: {}",
+                    source.name,
+                    header.join(", ")
+                ))
+            })?;
+            columns.insert(column.clone(), field);
+        }
+        let plain: Vec<String> = header.iter().map(|name| plain(name)).collect();
+        for column in COLUMNS {
+            let taken: Vec<usize> = columns.values().copied().collect();
+            let free = |name: &str| {
+                plain.iter().enumerate().find(|(field, found)| *found == name && !taken.contains(field))
+            };
+            if columns.contains_key(column) {
+                continue;
+            }
+            let found = free(column).or_else(|| aliases(column).iter().find_map(|alias| free(alias)));
+            if let Some((field, _)) = found {
+                columns.insert(column.to_owned(), field);
+            }
+        }
+        let required: Vec<String> =
+            REQUIRED.into_iter().map(str::to_owned).chain(config.events.required.iter().cloned()).collect();
+        if let Some(missing) = required.iter().find(|column| !columns.contains_key(*column)) {
+            return Err(no_column(&header, missing));
+        }
+        let unknown: Vec<usize> =
+            (0..header.len()).filter(|field| !columns.values().any(|taken| taken == field)).collect();
+        let unknown_columns = source.unknown_columns.unwrap_or(config.events.unknown_columns);
+        if let (UnknownColumns::Park, Some(&field)) = (unknown_columns, unknown.first()) {
+            return Err(Unmappable(format!(
+                "column \"{}\" maps to nothing and unknown_columns = \"park\"; map it in a [[source]], or write \
+                 unknown_columns = \"keep\" or \"ignore\"",
+                header[field]
+            )));
+        }
+        let id_fields = id_fields(source, &columns, &header)?;
+        Ok(Self {
+            source: source.name.clone(),
+            delimiter,
+            comment: source.comment.and_then(|sign| u8::try_from(sign).ok()),
+            decimal: source.decimal,
+            attributes: if unknown_columns == UnknownColumns::Keep { unknown } else { Vec::new() },
+            header,
+            columns,
+            required,
+            id_fields,
+            types: EventTypeRule::new(
+                source.types.clone().unwrap_or_else(|| config.events.types.clone()),
+                source.type_aliases.clone(),
+            ),
+            time_zone: source.time_zone.unwrap_or(config.events.time_zone),
+            time_form: None,
+            price_below: (config.events.price_low_below, config.events.price_medium_below),
+        })
+    }
+}
+
+fn id_fields(
+    source: &Source,
+    columns: &BTreeMap<String, usize>,
+    header: &[String],
+) -> Result<Vec<usize>, Unmappable> {
+    let field = |column: &String| columns.get(column).copied().ok_or_else(|| no_column(header, column));
+    let mut fields: Vec<usize> = source.id_from.iter().map(field).collect::<Result<_, _>>()?;
+    fields.sort_unstable();
+    Ok(fields)
+}
+
+fn no_column(header: &[String], missing: &str) -> Unmappable {
+    let mut names = vec![missing];
+    names.extend(aliases(missing));
+    Unmappable(format!(
+        "no column for {missing}; expected one of {}, found {}; name it in a [[source]]: columns = {{ {missing} = \
+         \"…\" }}",
+        names.join(", "),
+        header.join(", ")
+    ))
+}
+
+fn aliases(column: &str) -> &'static [&'static str] {
+    ALIASES.iter().find(|(name, _)| *name == column).map_or(&[], |(_, aliases)| aliases)
+}
+
+/// `Event Type` and `event-type` are `event_type`.
+fn plain(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(source: &Source, header: &str) -> Result<Mapping, String> {
+        let header = header.split(',').map(str::to_owned).collect();
+        Mapping::resolve(&Config::default(), source, b',', header).map_err(|Unmappable(line)| line)
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_alias() {
+        let mapping = resolve(&Source::default(), "Event Time,event_type,user_id,price,extra").unwrap();
+        let found: Vec<_> = mapping.columns.iter().map(|(name, field)| (name.as_str(), *field)).collect();
+        assert_eq!(found, [("customer_id", 2), ("event_timestamp", 0), ("event_type", 1), ("price", 3)]);
+        assert_eq!(mapping.attributes, [4]);
+    }
+
+    #[test]
+    fn a_field_fills_one_column_and_a_configured_one_comes_first() {
+        let columns = BTreeMap::from([("device_type".to_owned(), "event".to_owned())]);
+        let source = Source { columns, ..Source::default() };
+        let mapping = resolve(&source, "event,action,ts").unwrap();
+        assert_eq!((mapping.columns["device_type"], mapping.columns["event_type"]), (0, 1));
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_mapped_is_shown_beside_what_was_expected() {
+        let line = resolve(&Source::default(), "when,what").unwrap_err();
+        assert!(line.contains("no column for event_type; expected one of event_type, event,"), "{line}");
+        assert!(line.contains("found when, what"), "{line}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Header to mapping, record to message. What enters is a record with its position; what leaves is one message,
+//! either the event or the reason why there is none.
+
+mod event_type;
+mod mapping;
+mod row;
+mod values;
+
+pub(crate) use event_type::EventTypeRule;
+pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
+pub(crate) use row::{Mapped, Mapper, Position};
+pub use values::NAMESPACE;

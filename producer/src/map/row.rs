@@ -1,0 +1,331 @@
+//! One record to one message. This runs once a row: what can be borrowed is borrowed.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use async_nats::Subject;
+use bytes::Bytes;
+use common::FileId;
+use common::event::{COLUMNS, Reason};
+use common::stream;
+use common::wire::{Bytes64, EventMessage, RejectMessage, Text, VERSION};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::map::Mapping;
+use crate::map::values::{self, Refusal, TimeForm};
+use crate::tail::records::Field;
+
+/// Subjects are kept for this many event types; beyond it they are made anew.
+const KEPT_SUBJECTS: usize = 1_000;
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    pub file: FileId,
+    pub row: i64,
+    pub byte_start: u64,
+    pub byte_end: u64,
+    /// The file's modification time when it was read, in microseconds since 1970.
+    pub written_us: i64,
+}
+
+/// A message that is ready to be published.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapped {
+    pub subject: Subject,
+    pub payload: Bytes,
+    /// Set where the row is no event.
+    pub rejected: Option<(Reason, String)>,
+}
+
+/// A row that is no event: why, the event's column and the value at fault, and the sentence.
+#[derive(Debug)]
+struct Rejection {
+    reason: Reason,
+    column: Option<&'static str>,
+    value: Option<String>,
+    message: String,
+}
+
+/// Turns the records of one file into messages.
+#[derive(Debug)]
+pub(crate) struct Mapper {
+    mapping: Mapping,
+    /// The field of each of [`COLUMNS`].
+    fields: [Option<usize>; COLUMNS.len()],
+    required: Vec<usize>,
+    subjects: HashMap<String, Subject>,
+    /// The broker's limit.
+    max_payload: usize,
+    hashed: Vec<u8>,
+}
+
+const EVENT_ID: usize = 0;
+const EVENT_TYPE: usize = 1;
+const EVENT_TIMESTAMP: usize = 2;
+const USER_AGENT: usize = 8;
+const IP_ADDRESS: usize = 9;
+const PRICE: usize = 15;
+const DEVICE_TYPE: usize = 16;
+
+impl Mapper {
+    pub(crate) fn new(mapping: Mapping, max_payload: usize) -> Self {
+        let number = |name: &str| COLUMNS.iter().position(|column| *column == name);
+        let fields = COLUMNS.map(|column| mapping.columns.get(column).copied());
+        let required = mapping.required.iter().filter_map(|name| number(name)).collect();
+        Self { mapping, fields, required, subjects: HashMap::new(), max_payload, hashed: Vec::new() }
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// The message for the record `raw`, whose `fields` were found in it.
+    pub(crate) fn map(&mut self, raw: &[u8], fields: &[Field], position: Position) -> Mapped {
+        let message = match std::str::from_utf8(raw) {
+            Ok(record) => self.event(record, fields, position),
+            Err(error) => Err(Rejection {
+                reason: Reason::NotUtf8,
+                column: None,
+                value: None,
+                message: format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1),
+            }),
+        };
+        match message {
+            Ok((_, payload)) if payload.len() > self.max_payload => {
+                let (size, limit) = (payload.len(), self.max_payload);
+                let message = format!("the row makes a message of {size} bytes, the broker takes {limit}");
+                self.reject(
+                    raw,
+                    position,
+                    Rejection { reason: Reason::MessageTooLarge, column: None, value: None, message },
+                )
+            }
+            Ok((subject, payload)) => Mapped { subject, payload, rejected: None },
+            Err(rejection) => self.reject(raw, position, rejection),
+        }
+    }
+
+    /// The message for bytes that are no record.
+    pub(crate) fn refuse(&self, raw: &[u8], position: Position, reason: Reason, message: String) -> Mapped {
+        self.reject(raw, position, Rejection { reason, column: None, value: None, message })
+    }
+
+    fn event(
+        &mut self,
+        record: &str,
+        fields: &[Field],
+        position: Position,
+    ) -> Result<(Subject, Bytes), Rejection> {
+        let mut hashed = std::mem::take(&mut self.hashed);
+        let message = self.message(record, fields, position, &mut hashed);
+        self.hashed = hashed;
+        let (event_type, form, payload) = message?;
+        self.mapping.time_form = Some(form);
+        Ok((self.subject(event_type), payload))
+    }
+
+    /// The event's type and JSON, and how its time is written.
+    fn message(
+        &self,
+        record: &str,
+        fields: &[Field],
+        position: Position,
+        hashed: &mut Vec<u8>,
+    ) -> Result<(String, TimeForm, Bytes), Rejection> {
+        self.check_shape(record, fields)?;
+        let value = |column: usize| {
+            self.fields[column].map(|field| fields[field].value(record)).filter(|v| !v.is_empty())
+        };
+        if let Some(&column) = self.required.iter().find(|&&column| value(column).is_none()) {
+            return Err(self.missing(column));
+        }
+        let text = |column| value(column).map(Text);
+        let kind = value(EVENT_TYPE).unwrap_or_default();
+        let event_type = self
+            .mapping
+            .types
+            .resolve(&kind)
+            .map_err(|what| self.at_column(EVENT_TYPE, &kind, (Reason::UnknownEventType, what)))?;
+        let time = value(EVENT_TIMESTAMP).unwrap_or_default();
+        let time = time.trim();
+        let form = self.mapping.time_form.unwrap_or_else(|| TimeForm::of(time));
+        let event_timestamp = values::timestamp(time, self.mapping.time_zone, form)
+            .map_err(|refusal| self.at_column(EVENT_TIMESTAMP, time, refusal))?;
+        let price = match value(PRICE) {
+            None => None,
+            Some(price) => Some(
+                values::price(price.trim(), self.mapping.decimal)
+                    .map_err(|refusal| self.at_column(PRICE, &price, refusal))?,
+            ),
+        };
+        let ip_address = value(IP_ADDRESS);
+        if let Some(address) = &ip_address {
+            values::ip_address(address.trim())
+                .map_err(|refusal| self.at_column(IP_ADDRESS, address, refusal))?;
+        }
+        let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
+        let user_agent = value(USER_AGENT);
+        let word = value(DEVICE_TYPE);
+        let known = word.as_deref().and_then(|word| values::device(word.trim()));
+        let device = known.or_else(|| user_agent.as_deref().map(values::device_of_user_agent));
+        let odd_device = word.filter(|_| known.is_none());
+        let attributes = self.attributes(record, fields, odd_device.as_deref());
+        let (low, medium) = self.mapping.price_below;
+        let message = EventMessage {
+            v: VERSION,
+            file_id: position.file,
+            row: position.row,
+            written_us: position.written_us,
+            event_id,
+            source_event_id: source_event_id.map(Text),
+            event_type: Text(Cow::Borrowed(&event_type)),
+            event_timestamp: event_timestamp.into(),
+            customer_id: text(3),
+            customer_name: text(4),
+            customer_email: text(5),
+            customer_address: text(6),
+            session_id: text(7),
+            user_agent: user_agent.map(Text),
+            ip_address: ip_address.map(Text),
+            product_id: text(10),
+            product_name: text(11),
+            category: text(12),
+            brand: text(13),
+            sku: text(14),
+            price_category: price.as_deref().map(|price| values::price_category(price, low, medium).into()),
+            price: price.map(Text::from),
+            device_type: device.map(Text::from),
+            attributes: attributes.as_deref(),
+        };
+        let mut payload = Vec::with_capacity(record.len() + 512);
+        serde_json::to_writer(&mut payload, &message).map_err(|error| Rejection {
+            reason: Reason::UndecodableMessage,
+            column: None,
+            value: None,
+            message: format!("the row cannot be written as JSON: {error}"),
+        })?;
+        Ok((event_type.into_owned(), form, payload.into()))
+    }
+
+    fn check_shape(&self, record: &str, fields: &[Field]) -> Result<(), Rejection> {
+        let whole = |reason, message| Rejection { reason, column: None, value: None, message };
+        if memchr::memchr(0, record.as_bytes()).is_some() {
+            return Err(whole(
+                Reason::NulCharacter,
+                "the row holds a NUL character, which text cannot".to_owned(),
+            ));
+        }
+        let (found, wanted) = (fields.len(), self.mapping.header.len());
+        let reason = match found.cmp(&wanted) {
+            std::cmp::Ordering::Less => Reason::TooFewFields,
+            std::cmp::Ordering::Equal => return Ok(()),
+            std::cmp::Ordering::Greater => Reason::TooManyFields,
+        };
+        Err(whole(reason, format!("{found} fields where the header has {wanted}")))
+    }
+
+    /// The id, and the file's own id where that is no UUID.
+    fn event_id<'a>(
+        &self,
+        record: &'a str,
+        fields: &[Field],
+        hashed: &mut Vec<u8>,
+    ) -> Result<(Uuid, Option<Cow<'a, str>>), Rejection> {
+        if let Some(field) = self.fields[EVENT_ID] {
+            let id = fields[field].value(record);
+            return match Uuid::try_parse(id.trim()) {
+                Ok(uuid) => Ok((uuid, None)),
+                Err(_) if id.is_empty() => Err(self.missing(EVENT_ID)),
+                Err(_) => Ok((values::uuid_of(std::iter::once(&*id), hashed), Some(id))),
+            };
+        }
+        let parts = &self.mapping.id_fields;
+        if let Some(&empty) = parts.iter().find(|&&field| fields[field].value(record).is_empty()) {
+            let column = self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(EVENT_ID);
+            return Err(self.missing(column));
+        }
+        let all: Vec<usize> = if parts.is_empty() { (0..fields.len()).collect() } else { parts.clone() };
+        let values: Vec<Cow<'_, str>> = all.iter().map(|&field| fields[field].value(record)).collect();
+        Ok((values::uuid_of(values.iter().map(|value| &**value), hashed), None))
+    }
+
+    /// The fields that map to nothing as a JSON object; `None` where there is nothing in them.
+    fn attributes(&self, record: &str, fields: &[Field], device: Option<&str>) -> Option<Box<RawValue>> {
+        let mut json = String::from("{");
+        let unmapped = self
+            .mapping
+            .attributes
+            .iter()
+            .map(|&field| (&*self.mapping.header[field], fields[field].value(record)));
+        let device = device.map(|word| ("device_type", Cow::Borrowed(word)));
+        for (name, value) in unmapped.chain(device).filter(|(_, value)| !value.is_empty()) {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            json.push_str(&serde_json::to_string(name).ok()?);
+            json.push(':');
+            json.push_str(&serde_json::to_string(&*value).ok()?);
+        }
+        if json.len() == 1 {
+            return None;
+        }
+        json.push('}');
+        RawValue::from_string(json).ok()
+    }
+
+    fn subject(&mut self, event_type: String) -> Subject {
+        if let Some(subject) = self.subjects.get(&event_type) {
+            return subject.clone();
+        }
+        let subject = Subject::from(stream::subject_of(&event_type));
+        if self.subjects.len() < KEPT_SUBJECTS {
+            self.subjects.insert(event_type, subject.clone());
+        }
+        subject
+    }
+
+    fn missing(&self, column: usize) -> Rejection {
+        self.at_column(column, "", (Reason::MissingValue, "is empty, but every row needs it".to_owned()))
+    }
+
+    fn at_column(&self, column: usize, value: &str, (reason, what): Refusal) -> Rejection {
+        let column_name = COLUMNS[column];
+        let name = self.fields[column].map_or(column_name, |field| self.mapping.header[field].as_str());
+        Rejection {
+            reason,
+            column: Some(column_name),
+            value: Some(value.to_owned()),
+            message: format!("column {name}: \"{value}\" {what}"),
+        }
+    }
+
+    /// The row as it stands in the file, cut where it would not fit a message in base64.
+    fn reject(&self, raw: &[u8], position: Position, rejection: Rejection) -> Mapped {
+        let fits = self.max_payload / 2;
+        let kept = &raw[..raw.len().min(fits)];
+        let cut = |text: String| text.chars().take(1_000).collect::<String>();
+        let Rejection { reason, column, value, message } = rejection;
+        let message = cut(message);
+        let body = RejectMessage {
+            v: VERSION,
+            file_id: position.file,
+            row: position.row,
+            written_us: position.written_us,
+            byte_start: position.byte_start.cast_signed(),
+            byte_end: position.byte_end.cast_signed(),
+            reason,
+            message: message.clone(),
+            column: column.map(str::to_owned),
+            value: value.map(cut),
+            raw: Bytes64(kept.to_vec()),
+            truncated: kept.len() < raw.len(),
+        };
+        let payload = serde_json::to_vec(&body).unwrap_or_default().into();
+        Mapped { subject: Subject::from_static(stream::REJECTED), payload, rejected: Some((reason, message)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use common::config::{Config, EventTypes, Source};
+
+use super::*;
+use crate::tail::records::{Split, Splitter};
+
+const HEADER: &str = "event_id,event_type,event_timestamp,user_id,price,user_agent,ip,note";
+
+fn mapper(source: &Source, header: &str) -> Mapper {
+    let header = header.split(',').map(str::to_owned).collect();
+    Mapper::new(Mapping::resolve(&Config::default(), source, b',', header).unwrap(), 1 << 20)
+}
+
+fn map_with(mapper: &mut Mapper, raw: &[u8]) -> Mapped {
+    let mut fields = Vec::new();
+    let splitter = Splitter { delimiter: b',', comment: None };
+    let Split::Record { end, next } = splitter.split(raw, true, &mut fields) else { panic!("no record") };
+    let position =
+        Position { file: FileId::from(7), row: 1, byte_start: 0, byte_end: next as u64, written_us: 5 };
+    mapper.map(&raw[..end], &fields, position)
+}
+
+fn map(line: &str) -> Mapped {
+    map_with(&mut mapper(&Source::default(), HEADER), line.as_bytes())
+}
+
+fn json(mapped: &Mapped) -> serde_json::Value {
+    serde_json::from_slice(&mapped.payload).unwrap()
+}
+
+#[test]
+fn a_good_row_becomes_an_event_with_its_origin() {
+    let mapped = map(
+        "00000000-0000-4000-8000-000000000001,view,2024-03-13 10:21:14,u1,19.99,Mozilla/5.0 (iPhone) Mobile,::1,\"a, \"\"b\"\"\"",
+    );
+    assert_eq!(mapped.subject.as_str(), "events.view");
+    assert_eq!(
+        json(&mapped),
+        serde_json::json!({
+            "v": 1, "file_id": 7, "row": 1, "written_us": 5,
+            "event_id": "00000000-0000-4000-8000-000000000001", "event_type": "view",
+            "event_timestamp": "2024-03-13T10:21:14Z", "customer_id": "u1",
+            "user_agent": "Mozilla/5.0 (iPhone) Mobile", "ip_address": "::1", "price": "19.99",
+            "price_category": "Low", "device_type": "Mobile", "attributes": {"note": "a, \"b\""}
+        })
+    );
+}
+
+#[test]
+fn each_kind_of_bad_row_is_told_with_column_and_value() {
+    let id = "00000000-0000-4000-8000-000000000001";
+    let time = "2024-03-13 10:21:14";
+    for (line, reason, said) in [
+        (format!("{id},view,{time}"), "too_few_fields", "3 fields where the header has 8"),
+        (format!("{id},view,{time},u,1,a,::1,n,more"), "too_many_fields", "9 fields where the header has 8"),
+        (
+            format!("{id},dance,{time},u,1,a,::1,n"),
+            "unknown_event_type",
+            "column event_type: \"dance\" is no known",
+        ),
+        (
+            format!("{id},view,soon,u,1,a,::1,n"),
+            "bad_timestamp",
+            "column event_timestamp: \"soon\" is no time",
+        ),
+        (format!("{id},view,,u,1,a,::1,n"), "missing_value", "column event_timestamp: \"\" is empty"),
+        (format!(",view,{time},u,1,a,::1,n"), "missing_value", "column event_id: \"\" is empty"),
+        (
+            format!("{id},view,{time},u,-5.00,a,::1,n"),
+            "negative_price",
+            "column price: \"-5.00\" is negative",
+        ),
+        (format!("{id},view,{time},u,abc,a,::1,n"), "bad_price", "column price: \"abc\" is not a decimal"),
+        (format!("{id},view,{time},u,1,a,1.2.3,n"), "bad_ip_address", "column ip: \"1.2.3\" is no IPv4"),
+        (format!("{id},view,{time},u\0,1,a,::1,n"), "nul_character", "NUL"),
+    ] {
+        let mapped = map(&line);
+        assert_eq!(mapped.subject.as_str(), "ledger.rejected", "{line}");
+        let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
+        assert_eq!(body.reason.as_str(), reason, "{line}");
+        assert!(body.message.contains(said), "{}", body.message);
+        assert_eq!(body.raw.0, line.as_bytes());
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_kept() {
+    let mapped = map_with(&mut mapper(&Source::default(), HEADER), b"x,view,\xff,,,,,");
+    let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
+    assert_eq!((body.reason, &body.raw.0[..]), (Reason::NotUtf8, &b"x,view,\xff,,,,,"[..]));
+}
+
+#[test]
+fn an_id_that_is_no_uuid_is_kept_and_hashed() {
+    let body = json(&map("order-7,view,2024-03-13 10:21:14,u,,,,"));
+    assert_eq!(body["source_event_id"], "order-7");
+    assert_eq!(body["event_id"], json(&map("order-7,click,2024-03-13 10:21:15,w,,,,"))["event_id"]);
+}
+
+#[test]
+fn a_file_without_ids_is_identified_by_its_rows_or_by_the_configured_columns() {
+    let header = "event_type,event_timestamp,user_id,note";
+    let id = |source: &Source, line: &str| {
+        json(&map_with(&mut mapper(source, header), line.as_bytes()))["event_id"].clone()
+    };
+    let rows = Source::default();
+    let one = "view,2024-03-13 10:21:14,u,a";
+    let other = "view,2024-03-13 10:21:14,u,b";
+    assert_eq!(id(&rows, one), id(&rows, one));
+    assert_ne!(id(&rows, one), id(&rows, other));
+    let id_from = vec!["customer_id".to_owned(), "event_timestamp".to_owned()];
+    let parts = Source { id_from, ..Source::default() };
+    assert_eq!(id(&parts, one), id(&parts, other));
+    let mapped = map_with(&mut mapper(&parts, header), b"view,2024-03-13 10:21:14,,a");
+    assert_eq!(mapped.rejected.unwrap().0, Reason::MissingValue);
+}
+
+#[test]
+fn the_unit_of_epochs_is_settled_by_the_first_row() {
+    let mut mapper = mapper(&Source::default(), "event_type,ts");
+    let mapped = map_with(&mut mapper, b"view,1710325274123");
+    assert_eq!(json(&mapped)["event_timestamp"], "2024-03-13T10:21:14.123000Z");
+    assert_eq!(mapper.mapping().time_form, Some(TimeForm::Milliseconds));
+}
+
+#[test]
+fn any_type_goes_where_configured() {
+    let source = Source { types: Some(EventTypes::Any), ..Source::default() };
+    let mapped = map_with(&mut mapper(&source, "event_type,ts"), b"site search,1710325274");
+    assert_eq!(mapped.subject.as_str(), "events.site_search");
+    assert_eq!(json(&mapped)["event_type"], "site search");
+}
+
+#[test]
+fn a_device_that_is_not_known_is_kept_as_an_attribute() {
+    let mapped = map_with(&mut mapper(&Source::default(), "event_type,ts,device"), b"view,1710325274,tv");
+    assert_eq!(json(&mapped)["attributes"], serde_json::json!({"device_type": "tv"}));
+    assert_eq!(json(&mapped).get("device_type"), None);
+}
+
+#[test]
+fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
+    let mut mapper = mapper(&Source::default(), "event_type,ts,note");
+    mapper.max_payload = 2_000;
+    let line = format!("view,1710325274,{}", "x".repeat(5_000));
+    let mapped = map_with(&mut mapper, line.as_bytes());
+    let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
+    assert_eq!((body.reason, body.truncated, body.raw.0.len()), (Reason::MessageTooLarge, true, 1_000));
+}

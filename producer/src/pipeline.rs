@@ -1,0 +1,112 @@
+//! Wires the stages: tail -> map -> publish -> checkpoint, and back from the consumer: closed -> archive.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::config::Config;
+use common::{Clock, Shutdown, nats, stream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint::{self, Store};
+use crate::progress::Progress;
+use crate::publish::{self, Publisher};
+use crate::tail::{self, Context, Outcome};
+use crate::{archive, closed, lock, purge};
+
+/// Chunks on their way from reading to publishing.
+const CHUNKS: usize = 4;
+/// Wake-ups that wait for the tailer.
+const WAKES: usize = 1024;
+
+/// Why the tailer ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A directory cannot be had.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// The broker cannot be used.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// The stream cannot be used.
+    #[error(transparent)]
+    Stream(#[from] stream::Error),
+    /// Positions cannot be kept.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    /// Reading ended.
+    #[error(transparent)]
+    Tail(#[from] tail::Error),
+    /// Publishing ended.
+    #[error(transparent)]
+    Publish(#[from] publish::Error),
+    /// A stage panicked.
+    #[error("a stage of the producer ended by a panic")]
+    Panic(#[from] JoinError),
+}
+
+/// Tails `landing` until `shutdown` drains, or, once `ending` is cancelled, until every file that is there then is
+/// closed by a consumer.
+pub async fn tail(
+    config: &Config,
+    landing: &Path,
+    progress: Arc<Progress>,
+    ending: CancellationToken,
+    shutdown: Shutdown,
+) -> Result<Outcome, Error> {
+    let checkpoint_dir = config.checkpoint_dir();
+    let _locks = (lock::take(landing)?, lock::take(&checkpoint_dir)?);
+    let store = Arc::new(Store::open(&checkpoint_dir)?);
+    archive::end_moves(&store)?;
+    let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
+    let (events, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await?;
+    let bucket = stream::closed_bucket(&nats.jetstream).await?;
+    let context = Context {
+        config: config.clone(),
+        store: store.clone(),
+        clock: Clock::System,
+        max_payload: nats.client.server_info().max_payload,
+        stream: incarnation,
+    };
+
+    let (wakes, inbox) = mpsc::channel(WAKES);
+    let (to_publisher, chunks) = mpsc::channel(CHUNKS);
+    let publisher =
+        Publisher::new(nats, config.clone(), store.clone(), progress, wakes.clone(), incarnation).await?;
+    let mut stages = JoinSet::new();
+    stages.spawn(publisher.run(chunks, shutdown.clone()));
+    let mut aids = JoinSet::new();
+    aids.spawn(closed::watch(bucket, wakes.clone()));
+    aids.spawn(purge::run(events, config.stream.clone()));
+    aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every));
+
+    let landing = landing.to_owned();
+    let outcome = tokio::task::spawn_blocking(move || {
+        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, &shutdown)
+    })
+    .await?;
+    let published = stages.join_next().await;
+    aids.shutdown().await;
+    store.flush()?;
+    if let Some(published) = published {
+        published??;
+    }
+    Ok(outcome?)
+}
+
+/// Writes positions to disk now and then, off the publisher's path.
+async fn keep_flushing(store: Arc<Store>, every: std::time::Duration) {
+    let mut told = false;
+    loop {
+        tokio::time::sleep(every).await;
+        let store = store.clone();
+        match tokio::task::spawn_blocking(move || store.flush()).await {
+            Ok(Err(error)) if !std::mem::replace(&mut told, true) => {
+                tracing::error!(%error, "positions cannot be written; after a crash more rows are sent again");
+            }
+            Ok(Ok(())) => told = false,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Counts of a running tailer, for whoever shows them.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a tailer has done since it started.
+#[derive(Debug, Default)]
+pub struct Progress {
+    acknowledged: AtomicU64,
+    resent: AtomicU64,
+}
+
+impl Progress {
+    /// Messages that the stream has acknowledged: rows, rejected rows and accounts.
+    pub fn messages(&self) -> u64 {
+        self.acknowledged.load(Relaxed)
+    }
+
+    /// Messages that were sent again.
+    pub fn resends(&self) -> u64 {
+        self.resent.load(Relaxed)
+    }
+
+    pub(crate) fn acknowledged(&self) {
+        self.acknowledged.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn resent(&self) {
+        self.resent.fetch_add(1, Relaxed);
+    }
+}

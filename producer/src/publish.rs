@@ -1,0 +1,262 @@
+//! Sends messages to the stream and sees to it that each is acknowledged. Chunks enter, acknowledged positions leave.
+//!
+//! A window of messages is on its way at a time. Their acknowledgements come to one inbox of this publisher, each with
+//! the number of its message. One that does not come is "unknown": the message is sent again, under the same number.
+//! No message id is sent: the database knows a row that came twice by its origin.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::{Message, StatusCode, Subject, Subscriber};
+use common::Shutdown;
+use common::config::Config;
+use common::nats::Nats;
+use common::stream::{self, Incarnation};
+use futures::{FutureExt, StreamExt};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::checkpoint::{Checkpoint, Store, StreamPosition};
+use crate::map::Mapped;
+use crate::progress::Progress;
+use crate::tail::{Chunk, Wake};
+use crate::window::Window;
+
+/// What the broker says when the stream is full.
+const FULL: u64 = 10_077;
+
+/// Why publishing ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The inbox for acknowledgements could not be had.
+    #[error("failed to subscribe to the inbox for acknowledgements")]
+    Subscribe(#[source] async_nats::SubscribeError),
+    /// The connection is closed for good.
+    #[error("the connection to nats-server is closed")]
+    Closed,
+    /// Asked to stop at once while messages were on their way.
+    #[error("stopped with {0} messages that nobody has acknowledged; they are sent again at the next start")]
+    Stopped(usize),
+}
+
+/// The broker's answer to one message.
+#[derive(Debug, Deserialize)]
+struct PubAck {
+    #[serde(default)]
+    seq: u64,
+    error: Option<Refusal>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    err_code: u64,
+    description: String,
+}
+
+/// One publisher of one tailer.
+pub(crate) struct Publisher {
+    nats: Nats,
+    config: Config,
+    store: Arc<Store>,
+    progress: Arc<Progress>,
+    wakes: mpsc::Sender<Wake>,
+    /// `prefix.` before a message's number.
+    inbox: String,
+    acks: Subscriber,
+    window: Window,
+    /// What is to be sent next, in order.
+    backlog: VecDeque<Step>,
+    stream: Incarnation,
+    generation: u64,
+    /// Since when the broker refuses, for one line at the beginning and one at the end.
+    refused_since: Option<Instant>,
+}
+
+/// One step of a chunk.
+enum Step {
+    Send(Mapped),
+    Reach(Checkpoint),
+}
+
+impl Publisher {
+    pub(crate) async fn new(
+        nats: Nats,
+        config: Config,
+        store: Arc<Store>,
+        progress: Arc<Progress>,
+        wakes: mpsc::Sender<Wake>,
+        stream: Incarnation,
+    ) -> Result<Self, Error> {
+        let prefix = nats.client.new_inbox();
+        let acks = nats.client.subscribe(format!("{prefix}.*")).await.map_err(Error::Subscribe)?;
+        Ok(Self {
+            window: Window::new(config.publish.window),
+            inbox: format!("{prefix}."),
+            nats,
+            config,
+            store,
+            progress,
+            wakes,
+            acks,
+            backlog: VecDeque::new(),
+            stream,
+            generation: 0,
+            refused_since: None,
+        })
+    }
+
+    /// Publishes until `chunks` ends and everything is acknowledged, or `shutdown` stops.
+    pub(crate) async fn run(
+        mut self,
+        mut chunks: mpsc::Receiver<Chunk>,
+        shutdown: Shutdown,
+    ) -> Result<(), Error> {
+        let mut connected = self.nats.connected.clone();
+        connected.mark_unchanged();
+        let mut tick = tokio::time::interval(self.config.publish.ack_timeout / 8);
+        let mut more = true;
+        while more || !self.backlog.is_empty() || !self.window.is_empty() {
+            self.send_backlog().await?;
+            tokio::select! {
+                biased;
+                () = shutdown.stopped() => return Err(Error::Stopped(self.window.len())),
+                Ok(()) = connected.changed() => self.reconnected(&mut chunks).await?,
+                ack = self.acks.next() => self.acknowledge(&ack.ok_or(Error::Closed)?),
+                _ = tick.tick() => self.send_late().await?,
+                chunk = chunks.recv(), if more && self.backlog.is_empty() => match chunk {
+                    Some(chunk) => self.take(chunk),
+                    None => more = false,
+                },
+            }
+            while let Some(Some(ack)) = self.acks.next().now_or_never() {
+                self.acknowledge(&ack);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, chunk: Chunk) {
+        if chunk.generation == self.generation {
+            self.backlog.extend(chunk.messages.into_iter().map(Step::Send));
+            self.backlog.extend(chunk.marks.into_iter().map(Step::Reach));
+        }
+    }
+
+    async fn send_backlog(&mut self) -> Result<(), Error> {
+        while self.window.has_room() && self.refused_since.is_none() {
+            match self.backlog.pop_front() {
+                Some(Step::Send(message)) => {
+                    let number = self.window.push(message.subject.clone(), message.payload.clone());
+                    self.send(number, message.subject, message.payload).await?;
+                }
+                Some(Step::Reach(checkpoint)) => {
+                    self.window.push_mark(checkpoint);
+                    self.reach();
+                }
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, number: u64, subject: Subject, payload: bytes::Bytes) -> Result<(), Error> {
+        let mut reply = String::with_capacity(self.inbox.len() + 20);
+        reply.push_str(&self.inbox);
+        reply.push_str(&number.to_string());
+        self.nats.client.publish_with_reply(subject, reply, payload).await.map_err(|_| Error::Closed)
+    }
+
+    fn acknowledge(&mut self, message: &Message) {
+        let number = message.subject.strip_prefix(&*self.inbox).and_then(|number| number.parse().ok());
+        let Some(number) = number else { return };
+        let answer = if message.status == Some(StatusCode::NO_RESPONDERS) {
+            Err("JetStream does not answer".to_owned())
+        } else {
+            match serde_json::from_slice::<PubAck>(&message.payload) {
+                Ok(PubAck { seq, error: None }) => Ok(seq),
+                Ok(PubAck { error: Some(refusal), .. }) if refusal.err_code == FULL => {
+                    Err("the stream is full of rows that nobody has read".to_owned())
+                }
+                Ok(PubAck { error: Some(refusal), .. }) => Err(refusal.description),
+                Err(error) => Err(format!("an answer that cannot be read: {error}")),
+            }
+        };
+        match answer {
+            Ok(sequence) => {
+                if let Some(since) = self.refused_since.take() {
+                    tracing::info!(waited_s = since.elapsed().as_secs(), "the stream takes messages again");
+                }
+                self.stream.last_sequence = self.stream.last_sequence.max(sequence);
+                if self.window.acknowledge(number) {
+                    self.progress.acknowledged();
+                }
+                self.reach();
+            }
+            Err(why) => {
+                self.window.refuse(number);
+                if self.refused_since.is_none() {
+                    tracing::warn!(why, "the stream takes no messages; waiting");
+                    self.refused_since = Some(Instant::now());
+                }
+            }
+        }
+    }
+
+    /// Takes over the positions before which everything is acknowledged.
+    fn reach(&mut self) {
+        let position =
+            StreamPosition { created: self.stream.created, last_sequence: self.stream.last_sequence };
+        while let Some(mut checkpoint) = self.window.pop_mark() {
+            checkpoint.stream = Some(position);
+            self.store.advance(checkpoint);
+        }
+    }
+
+    /// Sends again what was refused, or not acknowledged in time.
+    async fn send_late(&mut self) -> Result<(), Error> {
+        for (number, subject, payload) in self.window.late(self.config.publish.ack_timeout) {
+            self.progress.resent();
+            self.send(number, subject, payload).await?;
+        }
+        Ok(())
+    }
+
+    /// After a reconnect no acknowledgement of before will come. Either all that is on its way is sent again, or,
+    /// where the stream lost what it had acknowledged, everything that is not closed.
+    async fn reconnected(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
+        let Ok((_, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
+            // Not ready yet: time-outs send again, and the next connection looks again.
+            return Ok(());
+        };
+        if now.created == self.stream.created && now.last_sequence >= self.stream.last_sequence {
+            for (number, subject, payload) in self.window.late(Duration::ZERO) {
+                self.progress.resent();
+                self.send(number, subject, payload).await?;
+            }
+            return Ok(());
+        }
+        tracing::warn!(
+            last_acknowledged = self.stream.last_sequence,
+            last_kept = now.last_sequence,
+            made_again = now.created != self.stream.created,
+            "stream lost data, publishing again what is not closed"
+        );
+        self.stream = now;
+        self.generation += 1;
+        self.backlog.clear();
+        self.window.clear();
+        self.refused_since = None;
+        let rewind = Wake::Rewind(now, self.generation);
+        // The tailer may itself be waiting for room; what it gives until it has read this is void.
+        let send = self.wakes.send(rewind);
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                _ = &mut send => return Ok(()),
+                Some(_) = chunks.recv() => {}
+            }
+        }
+    }
+}

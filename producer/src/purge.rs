@@ -1,0 +1,60 @@
+//! Makes room in the stream: above the high-water mark the oldest messages that everyone has read go.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Stream;
+use common::config;
+use common::stream::DURABLE;
+use futures::TryStreamExt;
+
+/// How often the stream's size is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// A purge goes down to this share of the high-water mark, so that not every look purges.
+const DOWN_TO: f64 = 0.75;
+
+/// Purges until the task is dropped.
+pub(crate) async fn run(mut stream: Stream, config: config::Stream) {
+    let mut told = false;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match once(&mut stream, &config).await {
+            Ok(purged) => {
+                told = false;
+                if purged > 0 {
+                    tracing::debug!(purged, "purged messages that everyone has read");
+                }
+            }
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                tracing::warn!(%error, "the stream's size cannot be looked at; trying again");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Purges once where needed; how many messages went.
+async fn once(
+    stream: &mut Stream,
+    config: &config::Stream,
+) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+    let state = stream.info().await?.state.clone();
+    let high_water = config.max_bytes as f64 * config.high_water;
+    if (state.bytes as f64) < high_water {
+        return Ok(0);
+    }
+    let consumers: Vec<_> = stream.consumers().try_collect().await?;
+    if !consumers.iter().any(|consumer| consumer.name == DURABLE) {
+        return Ok(0);
+    }
+    let Some(floor) = consumers.iter().map(|consumer| consumer.ack_floor.stream_sequence).min() else {
+        return Ok(0);
+    };
+    let share = 1.0 - high_water * DOWN_TO / state.bytes as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+    let wanted = (state.messages as f64 * share) as u64;
+    let up_to = (state.first_sequence + wanted).min(floor + 1);
+    if up_to <= state.first_sequence {
+        return Ok(0);
+    }
+    Ok(stream.purge().sequence(up_to).await?.purged)
+}

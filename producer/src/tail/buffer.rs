@@ -1,0 +1,77 @@
+//! The part of a file that is at hand: up to 4 KiB that were read, then what is still to be split into records.
+
+use std::io;
+use std::path::Path;
+
+use crate::checkpoint::Reached;
+use crate::tail::content::{Content, Got};
+use crate::tail::identity::{Seen, TAIL, hash};
+
+/// Bytes of one read.
+const READ: usize = 64 << 10;
+
+/// A window into an open file; closed, it holds nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    content: Option<Content>,
+    bytes: Vec<u8>,
+    /// The file's offset of the first byte.
+    base: u64,
+    /// Where in `bytes` the rest begins.
+    at: usize,
+}
+
+impl Buffer {
+    /// Opens `path` at the position `reached`; also tells how the file looks.
+    pub(crate) fn open(path: &Path, reached: &Reached) -> io::Result<(Self, Seen)> {
+        let (content, seen, tail) = Content::open(path, reached.offset)?;
+        let base = reached.offset.saturating_sub(tail.len() as u64);
+        Ok((Self { content: Some(content), at: tail.len(), bytes: tail, base }, seen))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// Gives everything back; what was not split is read again next time.
+    pub(crate) fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Reads on. What was split already is dropped, but for the last 4 KiB.
+    pub(crate) fn fill(&mut self) -> io::Result<Got> {
+        let gone = self.at.saturating_sub(TAIL);
+        self.bytes.drain(..gone);
+        self.at -= gone;
+        self.base += gone as u64;
+        match &mut self.content {
+            Some(content) => content.read(&mut self.bytes, READ),
+            None => Ok(Got::End),
+        }
+    }
+
+    /// What is still to be split.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Passes over `length` bytes.
+    pub(crate) fn advance(&mut self, length: usize) {
+        self.at += length;
+    }
+
+    /// The file's offset of the rest.
+    pub(crate) fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// The hash of the last bytes before the rest, up to 4 KiB.
+    pub(crate) fn tail_hash(&self) -> u64 {
+        hash(&self.bytes[self.at.saturating_sub(TAIL)..self.at])
+    }
+
+    /// Whether the bytes before the rest are those that were read when `reached` was.
+    pub(crate) fn fits(&self, reached: &Reached) -> bool {
+        self.offset() == reached.offset && self.tail_hash() == reached.tail_hash
+    }
+}

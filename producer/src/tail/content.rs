@@ -1,0 +1,126 @@
+//! The bytes of a file from an offset on: as they are, or out of gzip or zstd.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+
+use crate::tail::identity::{Seen, TAIL};
+
+/// A file that is open for reading.
+pub(crate) struct Content {
+    reader: Box<dyn Read + Send>,
+}
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Got {
+    /// Bytes; there may be more.
+    More,
+    /// There is nothing more for now.
+    End,
+    /// A compressed file stops before its end.
+    Unfinished,
+}
+
+/// Whether the name says that the file is compressed.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz" || extension == "zst")
+}
+
+impl Content {
+    /// Opens the file at `offset` of its uncompressed bytes. Also returns how it looks, and the bytes before the
+    /// offset, up to 4 KiB; fewer than there should be where the file is shorter than that.
+    pub(crate) fn open(path: &Path, offset: u64) -> io::Result<(Self, Seen, Vec<u8>)> {
+        let mut file = File::open(path)?;
+        let seen = Seen::from(&file.metadata()?);
+        let before = offset.min(TAIL as u64);
+        let skipped = offset - before;
+        let mut reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str())
+        {
+            Some("gz") => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+            Some("zst") => Box::new(
+                StreamingDecoder::new(BufReader::new(file)).map_err(|_| io::ErrorKind::UnexpectedEof)?,
+            ),
+            _ => {
+                file.seek(SeekFrom::Start(skipped))?;
+                Box::new(file)
+            }
+        };
+        if is_compressed(path) {
+            io::copy(&mut reader.by_ref().take(skipped), &mut io::sink())?;
+        }
+        let mut tail = Vec::new();
+        reader.by_ref().take(before).read_to_end(&mut tail)?;
+        Ok((Self { reader }, seen, tail))
+    }
+
+    /// Appends up to `most` bytes to `buffer`.
+    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Got> {
+        let length = buffer.len();
+        buffer.resize(length + most, 0);
+        let result = loop {
+            match self.reader.read(&mut buffer[length..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        buffer.truncate(length + *result.as_ref().unwrap_or(&0));
+        match result {
+            Ok(0) => Ok(Got::End),
+            Ok(_) => Ok(Got::More),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Got::Unfinished),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn offsets_of_a_compressed_file_are_those_of_its_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv.gz");
+        std::fs::write(&path, gzip(b"hello, world")).unwrap();
+        let (mut content, _, tail) = Content::open(&path, 7).unwrap();
+        let mut buffer = Vec::new();
+        assert_eq!(content.read(&mut buffer, 100).unwrap(), Got::More);
+        assert_eq!((&tail[..], &buffer[..]), (&b"hello, "[..], &b"world"[..]));
+        assert_eq!(content.read(&mut buffer, 100).unwrap(), Got::End);
+    }
+
+    #[test]
+    fn rule_unfinished_gzip_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv.gz");
+        let whole = gzip(&b"some text that is long enough ".repeat(1_000));
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let (mut content, _, _) = Content::open(&path, 0).unwrap();
+        let mut buffer = Vec::new();
+        let last = loop {
+            match content.read(&mut buffer, 4_096).unwrap() {
+                Got::More => {}
+                last => break last,
+            }
+        };
+        assert_eq!(last, Got::Unfinished);
+    }
+}

@@ -1,0 +1,80 @@
+//! The beginning of a file: its header, and the first record, which together tell it from others.
+
+use crate::tail::records::{Split, Splitter};
+
+/// How much of a first record that has no end counts for the file's identity.
+const ENOUGH: usize = 64 << 10;
+
+/// The beginning of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The column names.
+    pub header: Vec<String>,
+    /// Where the first record, or what follows the header, begins.
+    pub rows_begin: usize,
+    /// Bytes of header and first record.
+    pub length: usize,
+}
+
+/// Finds the head of a file that begins with `bytes`; `None` while it is not complete. `at_end` says that nothing
+/// more will come. The error is a sentence about a header that is none.
+pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Option<Head>, String> {
+    let mut fields = Vec::new();
+    let mut at = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let Some(skipped) = splitter.skip(&bytes[at..], at_end) else { return Ok(None) };
+    at += skipped;
+    if at == bytes.len() {
+        return Ok(None);
+    }
+    let (end, next) = match splitter.split(&bytes[at..], at_end, &mut fields) {
+        Split::Record { end, next } => (end, next),
+        _ if bytes.len() < ENOUGH && !at_end => return Ok(None),
+        Split::Partial => {
+            return Err(format!("the first line is no header: it is longer than {ENOUGH} bytes"));
+        }
+        Split::OpenQuote => {
+            return Err("the first line is no header: a quote in it is never closed".to_owned());
+        }
+    };
+    let line = std::str::from_utf8(&bytes[at..at + end]).map_err(|error| {
+        format!("the first line is no header: its byte {} is not UTF-8", error.valid_up_to() + 1)
+    })?;
+    let header: Vec<String> = fields.iter().map(|field| field.value(line).trim().to_owned()).collect();
+    let rows_begin = at + next;
+    let first = rows_begin + splitter.skip(&bytes[rows_begin..], at_end).unwrap_or(0);
+    let length = match splitter.split(&bytes[first..], at_end, &mut fields) {
+        _ if bytes.len() == first && !at_end => return Ok(None),
+        Split::Record { next, .. } => first + next.min(ENOUGH),
+        _ if bytes.len() - first >= ENOUGH => first + ENOUGH,
+        _ if at_end => bytes.len(),
+        _ => return Ok(None),
+    };
+    Ok(Some(Head { header, rows_begin, length }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMA: Splitter = Splitter { delimiter: b',', comment: None };
+
+    #[test]
+    fn the_head_is_the_header_and_the_first_record() {
+        let head = find(b"\xef\xbb\xbfa, b\r\n1,\"x\ny\"\n2,z\n", COMMA, false).unwrap().unwrap();
+        assert_eq!(head, Head { header: vec!["a".to_owned(), "b".to_owned()], rows_begin: 9, length: 17 });
+    }
+
+    #[test]
+    fn a_head_is_not_settled_before_the_first_record_is_complete() {
+        assert_eq!(find(b"a,b\n1,", COMMA, false), Ok(None));
+        assert_eq!(find(b"a,b\n", COMMA, false), Ok(None));
+        assert_eq!(find(b"a,b\n", COMMA, true).unwrap().unwrap().length, 4);
+        assert_eq!(find(b"", COMMA, true), Ok(None));
+    }
+
+    #[test]
+    fn bytes_that_are_no_header_are_said() {
+        assert!(find(b"a,\xff\n1,2\n", COMMA, false).unwrap_err().contains("not UTF-8"));
+        assert!(find(b"a,\"b\n1,2\n", COMMA, true).unwrap_err().contains("never closed"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Which file this is: the one that was read before, or another one under its name.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::UNIX_EPOCH;
+
+use common::FileId;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// How many bytes before a position are held against the file when it is met again.
+pub(crate) const TAIL: usize = 4096;
+
+/// What tells a file from others. Never its size, which grows, nor its device, which a reboot renumbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// Its inode.
+    pub inode: u64,
+    /// Bytes of its header and first record, uncompressed.
+    pub head_length: u64,
+    /// Their hash, taken once.
+    pub head_hash: u64,
+    /// How many files of the same inode and head came before it.
+    pub incarnation: u32,
+}
+
+impl Identity {
+    /// The id under which the file's rows go, for the directory that has `source_id`.
+    pub(crate) fn file_id(&self, source_id: u64) -> FileId {
+        let mut hasher = Xxh3::new();
+        for number in [source_id, self.inode, self.head_length, self.head_hash, u64::from(self.incarnation)] {
+            hasher.update(&number.to_le_bytes());
+        }
+        FileId::from_hash(hasher.digest())
+    }
+
+    /// Whether a file of this inode that begins with `bytes` could be this one.
+    pub(crate) fn fits(&self, inode: u64, bytes: &[u8]) -> bool {
+        let length = usize::try_from(self.head_length).unwrap_or(usize::MAX);
+        self.inode == inode && bytes.get(..length).is_some_and(|head| hash(head) == self.head_hash)
+    }
+}
+
+/// The hash of heads and tails.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
+/// A file at one look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its inode.
+    pub inode: u64,
+    /// Its size on disk.
+    pub size: u64,
+    /// When it was last written, in microseconds since 1970.
+    pub written_us: i64,
+}
+
+impl From<&Metadata> for Seen {
+    fn from(metadata: &Metadata) -> Self {
+        let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let written_us = since.and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0);
+        Self { inode: metadata.ino(), size: metadata.len(), written_us }
+    }
+}

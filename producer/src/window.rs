@@ -1,0 +1,184 @@
+//! What is on its way to the stream, in order, with the positions between.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use async_nats::Subject;
+use bytes::Bytes;
+
+use crate::checkpoint::Checkpoint;
+
+/// The most bytes on their way.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Messages by number, from the first that is not acknowledged. A position is reached when it is the first.
+#[derive(Debug)]
+pub(crate) struct Window {
+    most: usize,
+    /// The number of the first slot.
+    first: u64,
+    slots: VecDeque<Slot>,
+    unacknowledged: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Slot {
+    OnItsWay { subject: Subject, payload: Bytes, sent: Instant, refused: bool },
+    Acknowledged,
+    Mark(Box<Checkpoint>),
+}
+
+impl Window {
+    /// A window of at most so many messages.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, first: 0, slots: VecDeque::new(), unacknowledged: 0, bytes: 0 }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        // Acknowledged messages behind one that is not take room too, lest a lost one lets the window grow for ever.
+        self.unacknowledged < self.most && self.slots.len() < self.most * 4 && self.bytes < MOST_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many messages are on their way.
+    pub(crate) fn len(&self) -> usize {
+        self.unacknowledged
+    }
+
+    /// Takes a message that is being sent, and numbers it.
+    pub(crate) fn push(&mut self, subject: Subject, payload: Bytes) -> u64 {
+        self.unacknowledged += 1;
+        self.bytes += payload.len();
+        self.slots.push_back(Slot::OnItsWay { subject, payload, sent: Instant::now(), refused: false });
+        self.first + self.slots.len() as u64 - 1
+    }
+
+    /// Takes a position behind all messages so far.
+    pub(crate) fn push_mark(&mut self, checkpoint: Checkpoint) {
+        self.slots.push_back(Slot::Mark(Box::new(checkpoint)));
+    }
+
+    /// Says whether this was the message's first acknowledgement.
+    pub(crate) fn acknowledge(&mut self, number: u64) -> bool {
+        let Some(slot) = self.slot(number) else { return false };
+        let Slot::OnItsWay { payload, .. } = slot else { return false };
+        let length = payload.len();
+        *slot = Slot::Acknowledged;
+        self.unacknowledged -= 1;
+        self.bytes -= length;
+        true
+    }
+
+    /// Notes that the stream did not take a message.
+    pub(crate) fn refuse(&mut self, number: u64) {
+        if let Some(Slot::OnItsWay { refused, .. }) = self.slot(number) {
+            *refused = true;
+        }
+    }
+
+    /// The next position before which everything is acknowledged.
+    pub(crate) fn pop_mark(&mut self) -> Option<Checkpoint> {
+        loop {
+            match self.slots.front()? {
+                Slot::OnItsWay { .. } => return None,
+                Slot::Acknowledged | Slot::Mark(_) => {}
+            }
+            self.first += 1;
+            if let Some(Slot::Mark(checkpoint)) = self.slots.pop_front() {
+                return Some(*checkpoint);
+            }
+        }
+    }
+
+    /// Messages that were refused, or sent longer ago than `timeout`; they count as sent now.
+    pub(crate) fn late(&mut self, timeout: Duration) -> Vec<(u64, Subject, Bytes)> {
+        let (now, first) = (Instant::now(), self.first);
+        let mut late = Vec::new();
+        for (number, slot) in (first..).zip(&mut self.slots) {
+            if let Slot::OnItsWay { subject, payload, sent, refused } = slot
+                && (*refused || now.duration_since(*sent) >= timeout)
+            {
+                *sent = now;
+                *refused = false;
+                late.push((number, subject.clone(), payload.clone()));
+            }
+        }
+        late
+    }
+
+    /// Forgets everything; numbers go on, so that a late acknowledgement meets nobody.
+    pub(crate) fn clear(&mut self) {
+        self.first += self.slots.len() as u64;
+        self.slots.clear();
+        (self.unacknowledged, self.bytes) = (0, 0);
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use common::FileId;
+
+    use super::*;
+    use crate::tail::identity::Identity;
+
+    fn message(window: &mut Window) -> u64 {
+        window.push(Subject::from_static("events.view"), Bytes::from_static(b"{}"))
+    }
+
+    fn mark(row: i64) -> Checkpoint {
+        let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
+        let mut checkpoint = Checkpoint::new(FileId::from(1), identity, Path::new("a.csv"));
+        checkpoint.reached.row = row;
+        checkpoint
+    }
+
+    #[test]
+    fn rule_no_gap_in_the_watermark() {
+        let mut window = Window::new(10);
+        let one = message(&mut window);
+        window.push_mark(mark(1));
+        let two = message(&mut window);
+        window.push_mark(mark(2));
+        assert!(window.acknowledge(two));
+        assert!(window.pop_mark().is_none());
+        assert!(window.acknowledge(one) && !window.acknowledge(one));
+        assert_eq!(window.pop_mark().unwrap().reached.row, 1);
+        assert_eq!(window.pop_mark().unwrap().reached.row, 2);
+        assert!(window.is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_or_late_is_sent_again_under_its_number() {
+        let mut window = Window::new(10);
+        let one = message(&mut window);
+        message(&mut window);
+        assert!(window.late(Duration::from_secs(60)).is_empty());
+        window.refuse(one);
+        let late: Vec<_> =
+            window.late(Duration::from_secs(60)).into_iter().map(|(number, ..)| number).collect();
+        assert_eq!(late, [one]);
+        assert_eq!(window.late(Duration::ZERO).len(), 2);
+    }
+
+    #[test]
+    fn the_window_is_bounded_and_a_cleared_one_knows_no_old_number() {
+        let mut window = Window::new(2);
+        let one = message(&mut window);
+        message(&mut window);
+        assert!(!window.has_room());
+        window.clear();
+        assert!(window.has_room() && !window.acknowledge(one));
+        assert_ne!(message(&mut window), one);
+    }
+}
