@@ -74,7 +74,7 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
     let mut pause = Duration::from_millis(100);
     let mut told = false;
     let client = loop {
-        let attempt = options(config, name, connections.clone()).await?.connect(servers.clone()).await;
+        let attempt = options(config, name, &servers, connections.clone()).await?.connect(servers.clone()).await;
         let error = match attempt {
             Ok(client) => break client,
             Err(error) => error,
@@ -114,14 +114,20 @@ fn address(url: &SecretString) -> String {
 async fn options(
     config: &config::Nats,
     name: &str,
+    servers: &[ServerAddr],
     connections: watch::Sender<u64>,
 ) -> Result<ConnectOptions, Error> {
-    let options = match &config.credentials {
+    let mut options = match &config.credentials {
         None => ConnectOptions::new(),
         Some(path) => ConnectOptions::with_credentials_file(path)
             .await
             .map_err(|source| Error::Credentials { path: path.display().to_string(), source })?,
     };
+    // async-nats does not take them from the URL by itself.
+    let account = servers.iter().find_map(|server| server.username().zip(server.password()));
+    if let Some((user, password)) = account {
+        options = options.user_and_password(user.to_owned(), password.to_owned());
+    }
     let options = options
         .name(name)
         .connection_timeout(config.connect_timeout)

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
@@ -21,9 +21,18 @@ pub struct Logs(#[expect(dead_code, reason = "held for its drop")] Option<Worker
 
 /// Starts logging for the whole process. `name` begins the names of the log files.
 pub fn start(config: &Log, name: &str) -> anyhow::Result<Logs> {
+    start_above(config, name, std::io::stderr)
+}
+
+/// As [`start`], for a process that draws on standard error itself and takes log lines through `screen`.
+pub fn start_above(
+    config: &Log,
+    name: &str,
+    screen: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> anyhow::Result<Logs> {
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![match config.format {
         LogFormat::Human => fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(screen)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .with_filter(filter(config))

@@ -143,6 +143,11 @@ impl Command {
         flags
     }
 
+    /// Whether it needs the broker.
+    pub fn needs_services(&self) -> bool {
+        matches!(self, Self::Tail(_) | Self::Run { .. })
+    }
+
     /// Runs it.
     pub async fn execute(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<Exit> {
         match self {

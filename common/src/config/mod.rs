@@ -100,7 +100,8 @@ impl Config {
         match file {
             Some(path) if !path.is_file() => return Err(Problem::no_file(path)),
             Some(path) => figment = figment.merge(Toml::file_exact(path)),
-            None => figment = figment.merge(Toml::file_exact(FILE)),
+            None if Path::new(FILE).is_file() => figment = figment.merge(Toml::file_exact(FILE)),
+            None => {}
         }
         for setting in environment::settings(Path::new(".env"), std::env::vars())? {
             figment = figment.merge(setting);

@@ -99,12 +99,14 @@ pub(crate) fn run(
 
 /// Notifications shorten the wait; where there are none the poll finds everything.
 fn watch(landing: &Path, wakes: mpsc::Sender<Wake>) -> Option<notify::RecommendedWatcher> {
+    let dir = landing.to_owned();
     let tell = move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         if !matches!(event.kind, notify::EventKind::Access(_)) {
-            for path in event.paths {
+            // Under the name that a scan gives, which may be relative.
+            for name in event.paths.iter().filter_map(|path| path.file_name()) {
                 // A full inbox means that the tailer is awake anyway.
-                let _ = wakes.try_send(Wake::Changed(path));
+                let _ = wakes.try_send(Wake::Changed(dir.join(name)));
             }
         }
     };

@@ -36,7 +36,9 @@ pub(crate) struct Reading {
     max_record: usize,
     /// A line that is longer than a record may be, while its end has not been seen: its offset and its beginning.
     overlong: Option<(u64, Vec<u8>)>,
+    /// Rejected rows that were told, and the first one after them.
     rejected_before: i64,
+    first_rejected: Option<String>,
 }
 
 /// What was said about a file's rows.
@@ -58,6 +60,7 @@ impl Reading {
             rejected_before: checkpoint.reached.rejected,
             splitter: Splitter { delimiter: mapping.delimiter, comment: mapping.comment },
             mapper: Mapper::new(mapping, max_payload),
+            first_rejected: None,
             announced: None,
             fields: Vec::new(),
             max_record,
@@ -131,7 +134,8 @@ impl Reading {
         let rejected = self.checkpoint.reached.rejected;
         if rejected > std::mem::replace(&mut self.rejected_before, rejected) {
             let file = self.checkpoint.path.display();
-            tracing::warn!(%file, rejected, rows = self.checkpoint.reached.row, "has rows that are no events");
+            let first = self.first_rejected.take().unwrap_or_default();
+            tracing::warn!(%file, rejected, rows = self.checkpoint.reached.row, first, "has rows that are no events");
         }
     }
 
@@ -182,6 +186,9 @@ impl Reading {
         let Some(next) = memchr(b'\n', rest).map(|end| end + 1).or_else(|| finish.then_some(rest.len()))
         else {
             self.overlong = Some((buffer.offset(), rest[..self.max_record.min(rest.len())].to_vec()));
+            // The position stays before the line while its end is not there; the rows of this turn are before it.
+            self.checkpoint.reached.offset = buffer.offset();
+            self.checkpoint.reached.tail_hash = buffer.tail_hash();
             buffer.advance(buffer.rest().len());
             return None;
         };
@@ -256,8 +263,8 @@ impl Reading {
         match &message.rejected {
             None => reached.published += 1,
             Some(why) => {
-                if reached.rejected == self.rejected_before {
-                    tracing::info!("{} row {}, {}", self.checkpoint.path.display(), reached.row, why.1);
+                if self.first_rejected.is_none() && reached.rejected == self.rejected_before {
+                    self.first_rejected = Some(format!("row {}, {}", reached.row, why.1));
                 }
                 reached.rejected += 1;
             }

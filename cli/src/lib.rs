@@ -1,0 +1,13 @@
+//! The whole of Millrace on one machine: one command that starts everything, and commands that look at it.
+//!
+//! `services` provides the broker and the database. `up` wires generator, tailer and consumers, `live` shows them at
+//! work and `account` what became of each file. `psql` and `status` look at what is there.
+
+mod services;
+mod up;
+mod live;
+mod account;
+mod psql;
+mod status;
+
+pub mod cli;

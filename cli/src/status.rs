@@ -1,0 +1,135 @@
+//! `millrace status`: where files, stream and table stand.
+
+use async_nats::jetstream::stream::Stream;
+use common::config::Config;
+use common::stream::{DURABLE, STREAM};
+use common::{Exit, Shutdown, nats};
+use futures::TryStreamExt;
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+use crate::account::Total;
+use crate::services;
+
+/// What there is to tell.
+#[derive(Debug, Serialize)]
+struct Status {
+    stream: StreamStatus,
+    consumers: Vec<ConsumerStatus>,
+    files: FilesStatus,
+    total: Total,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamStatus {
+    messages: u64,
+    bytes: u64,
+    max_bytes: i64,
+    first_sequence: u64,
+    last_sequence: u64,
+}
+
+/// One durable: the consumers' own, or a replay's.
+#[derive(Debug, Serialize)]
+struct ConsumerStatus {
+    name: String,
+    /// Messages that nobody has been given yet.
+    pending: u64,
+    /// Messages that were given and not acknowledged.
+    unacknowledged: usize,
+    redelivered: usize,
+    /// Up to this sequence all is acknowledged; nothing behind it is purged.
+    floor: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct FilesStatus {
+    closed: usize,
+    open: usize,
+}
+
+/// Prints the status.
+pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let own = services::provide(&mut config).await?;
+    services::end_with(own, async {
+        let status = read(&config, shutdown).await?;
+        print(&status, json)?;
+        Ok(Exit::Ok)
+    })
+    .await
+}
+
+async fn read(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Status> {
+    let nats = nats::connect(&config.nats, "millrace status", shutdown).await?;
+    let (stream, consumers) = match nats.jetstream.get_stream(STREAM).await {
+        Ok(stream) => of_stream(stream).await?,
+        Err(_) => anyhow::bail!("there is no stream {STREAM} yet; run `millrace up`, or a producer"),
+    };
+    let url = config.database.url.as_ref().ok_or_else(|| anyhow::anyhow!("there is no database"))?;
+    let files = consumer::account::by_file(url, None).await?;
+    let closed = files.iter().filter(|file| file.closed).count();
+    Ok(Status {
+        stream,
+        consumers,
+        total: Total::of(&files),
+        files: FilesStatus { closed, open: files.len() - closed },
+    })
+}
+
+async fn of_stream(mut stream: Stream) -> anyhow::Result<(StreamStatus, Vec<ConsumerStatus>)> {
+    let info = stream.info().await?.clone();
+    let consumers: Vec<_> = stream.consumers().try_collect().await?;
+    let consumers = consumers.into_iter().map(|consumer| ConsumerStatus {
+        name: consumer.name,
+        pending: consumer.num_pending,
+        unacknowledged: consumer.num_ack_pending,
+        redelivered: consumer.num_redelivered,
+        floor: consumer.ack_floor.stream_sequence,
+    });
+    let status = StreamStatus {
+        messages: info.state.messages,
+        bytes: info.state.bytes,
+        max_bytes: info.config.max_bytes,
+        first_sequence: info.state.first_sequence,
+        last_sequence: info.state.last_sequence,
+    };
+    Ok((status, consumers.collect()))
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn print(status: &Status, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(status)?);
+        return Ok(());
+    }
+    let Status { stream, consumers, files, total } = status;
+    let room = HumanBytes(stream.max_bytes.unsigned_abs());
+    println!(
+        "stream     {} messages, {} of {room}, sequences {} to {}",
+        HumanCount(stream.messages),
+        HumanBytes(stream.bytes),
+        stream.first_sequence,
+        stream.last_sequence
+    );
+    for consumer in consumers {
+        let who = if consumer.name == DURABLE { "consumers" } else { "replay" };
+        println!(
+            "{who:<10} {}: {} pending, {} unacknowledged, {} redelivered, all read up to sequence {}",
+            consumer.name,
+            HumanCount(consumer.pending),
+            consumer.unacknowledged,
+            consumer.redelivered,
+            consumer.floor
+        );
+    }
+    println!("files      {} closed, {} open", files.closed, files.open);
+    let count = |count: i64| HumanCount(count.unsigned_abs());
+    println!(
+        "rows       {} read = {} events + {} duplicates + {} corrupt",
+        count(total.rows_read),
+        count(total.events),
+        count(total.duplicates),
+        count(total.corrupt_records)
+    );
+    Ok(())
+}

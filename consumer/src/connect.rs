@@ -1,0 +1,126 @@
+//! A connection to the database with the settings that the promises need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Shutdown, config};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Executor, PgConnection};
+
+use crate::outage::Outage;
+use crate::verdict::{self, Verdict};
+
+/// The oldest PostgreSQL that will do.
+const OLDEST: u32 = 14;
+/// How long one try may take: a host that swallows packets would hold it for minutes.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No URL.
+    #[error(
+        "database.url is not set; set DATABASE_URL to postgres://user:password@host:port/database, or use `millrace up`"
+    )]
+    NoUrl,
+    /// Not a URL; configuration refuses it before.
+    #[error("database.url is not a PostgreSQL URL; write postgres://user:password@host:port/database")]
+    BadUrl,
+    /// It does not answer, or refuses us.
+    #[error("failed to connect to PostgreSQL at {address}")]
+    Refused {
+        /// Host, port and database.
+        address: String,
+        /// What it says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Too old.
+    #[error("PostgreSQL {found} at {address} is too old; Millrace needs {OLDEST} or newer")]
+    TooOld {
+        /// Its major version.
+        found: u32,
+        /// Host, port and database.
+        address: String,
+    },
+    /// Asked to stop before it stood.
+    #[error("stopped before PostgreSQL at {address} answered")]
+    Stopped {
+        /// Host, port and database.
+        address: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Refused { source, .. } => verdict::of(source),
+            _ => Verdict::Stop,
+        }
+    }
+}
+
+/// Where the database is, and whether it is in trouble. Clones share the trouble.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    options: PgConnectOptions,
+    address: String,
+    pub(crate) outage: Arc<Outage>,
+}
+
+impl Database {
+    pub(crate) fn of(config: &config::Database) -> Result<Self, Error> {
+        Self::at(config.url.as_ref().ok_or(Error::NoUrl)?)
+    }
+
+    pub(crate) fn at(url: &SecretString) -> Result<Self, Error> {
+        let options: PgConnectOptions = url.expose_secret().parse().map_err(|_| Error::BadUrl)?;
+        let database = options.get_database().unwrap_or(options.get_username());
+        let address = format!("{}:{}/{database}", options.get_host(), options.get_port());
+        let options = options.application_name("millrace consumer").disable_statement_logging();
+        Ok(Self { options, address, outage: Arc::new(Outage::new("PostgreSQL")) })
+    }
+
+    /// Tries once.
+    pub(crate) async fn connect(&self) -> Result<PgConnection, Error> {
+        let refused = |source| Error::Refused { address: self.address.clone(), source };
+        let attempt = async {
+            let mut connection = self.options.connect().await?;
+            connection.execute(include_str!("../../sql/session.sql")).await?;
+            Ok(connection)
+        };
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let connection =
+            tokio::time::timeout(TIMEOUT, attempt).await.map_err(late).flatten().map_err(refused)?;
+        let found = connection.server_version_num().map_or(0, |number| number / 10_000);
+        if found < OLDEST {
+            return Err(Error::TooOld { found, address: self.address.clone() });
+        }
+        Ok(connection)
+    }
+
+    /// Tries until it stands, unless what is wrong needs a person or `shutdown` drains.
+    pub(crate) async fn connect_in_time(&self, shutdown: &Shutdown) -> Result<PgConnection, Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.connect().await {
+                Ok(connection) => {
+                    self.outage.succeeded();
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            };
+            if error.verdict() != Verdict::Retry {
+                return Err(error);
+            }
+            self.outage.failed(&error);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = shutdown.draining() => return Err(Error::Stopped { address: self.address.clone() }),
+            }
+        }
+    }
+}

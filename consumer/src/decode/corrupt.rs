@@ -1,0 +1,103 @@
+//! A record for `corrupt_records`: a row or a message that could not become an event, and why.
+
+use common::event::Reason;
+use common::wire::{RejectMessage, VersionOnly};
+use common::{FileId, Origin};
+use serde::Deserialize;
+
+use super::Fault;
+use crate::fetch::Position;
+
+/// Who found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The tailer, in the file.
+    Producer,
+    /// `decode`, in the message.
+    Decode,
+    /// PostgreSQL, in the values.
+    Database,
+}
+
+impl Stage {
+    /// As it stands in `corrupt_records.stage`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Producer => "producer",
+            Self::Decode => "decode",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// One record; its texts hold no NUL, which PostgreSQL could not store.
+#[derive(Debug)]
+pub(crate) struct Corrupt {
+    pub(crate) origin: Option<Origin>,
+    /// The first byte in the file and the one behind the last, where the tailer knew them.
+    pub(crate) span: Option<(i64, i64)>,
+    pub(crate) stage: Stage,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+    pub(crate) column: Option<String>,
+    pub(crate) value: Option<String>,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) truncated: bool,
+    pub(crate) position: Position,
+}
+
+impl Corrupt {
+    /// A row that the tailer rejected.
+    pub(super) fn rejected(reject: RejectMessage, position: Position) -> Self {
+        Self {
+            origin: Some(reject.origin()),
+            span: Some((reject.byte_start, reject.byte_end)),
+            stage: Stage::Producer,
+            reason: reject.reason,
+            message: without_nul(reject.message),
+            column: reject.column.map(without_nul),
+            value: reject.value.map(without_nul),
+            raw: reject.raw.0,
+            truncated: reject.truncated,
+            position,
+        }
+    }
+}
+
+/// The parts of a message that say which row it is, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct OriginOnly {
+    file_id: FileId,
+    row: i64,
+}
+
+/// A message that could not be decoded, or whose values cannot be stored.
+pub(super) fn of_message(payload: &[u8], position: Position, fault: Fault) -> Corrupt {
+    let origin =
+        serde_json::from_slice(payload).ok().map(|OriginOnly { file_id, row }| Origin { file: file_id, row });
+    let ours = serde_json::from_slice::<VersionOnly>(payload).is_ok();
+    let (reason, message) = if origin.is_none() && ours {
+        (
+            Reason::NoOrigin,
+            format!("the message does not say which row of which file it is; {}", fault.message),
+        )
+    } else {
+        (fault.reason, fault.message)
+    };
+    Corrupt {
+        origin,
+        span: None,
+        stage: Stage::Decode,
+        reason,
+        message: without_nul(message),
+        column: fault.column.map(str::to_owned),
+        value: fault.value.map(without_nul),
+        raw: payload.to_vec(),
+        truncated: false,
+        position,
+    }
+}
+
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{2400}") } else { text }
+}

@@ -1,0 +1,118 @@
+//! Turns a message into what is to be written: a [`Message`] enters, a [`Delivery`] leaves.
+//!
+//! A row is brought into its final form at once, so that the message's memory is free again; a message that makes no
+//! sense becomes a corrupt record, under its row's origin where it says one.
+
+mod corrupt;
+mod row;
+
+pub(crate) use corrupt::{Corrupt, Stage};
+pub(crate) use row::{FIELDS, Row};
+
+use common::event::Reason;
+use common::stream;
+use common::wire::{EventMessage, FileMessage, RejectMessage, VERSION, VersionOnly};
+
+use crate::fetch::{Message, Position, Reply};
+
+/// The stream holds a message that only a newer consumer understands.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "message {sequence} of the stream has format version {found}, this build reads up to {VERSION}; upgrade the consumer"
+)]
+pub struct NewerVersion {
+    /// Its version.
+    pub found: u32,
+    /// Its place in the stream.
+    pub sequence: u64,
+}
+
+/// One message, understood.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) position: Position,
+    pub(crate) reply: Reply,
+    pub(crate) fetched_us: i64,
+    pub(crate) fate: Fate,
+}
+
+/// Where it belongs.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// A row for `events`.
+    Event(Row),
+    /// A record for `corrupt_records`.
+    Corrupt(Box<Corrupt>),
+    /// An account for `files`.
+    Account(Box<FileMessage>),
+}
+
+/// Understands a message. Only a newer format is an error; everything else ends in a table.
+pub(crate) fn decode(message: Message) -> Result<Delivery, NewerVersion> {
+    let Message { position, reply, subject, payload, fetched_us } = message;
+    let understood = match subject.as_str() {
+        stream::REJECTED => rejected(&payload, position),
+        stream::FILE => account(&payload),
+        _ => event(&payload, position),
+    };
+    let fate = match understood {
+        Ok((version, fate)) => {
+            newer(version, position)?;
+            fate
+        }
+        Err(fault) => {
+            // The broken part may be what a newer version has changed.
+            if let Ok(VersionOnly { v }) = serde_json::from_slice(&payload) {
+                newer(v, position)?;
+            }
+            Fate::Corrupt(Box::new(corrupt::of_message(&payload, position, fault)))
+        }
+    };
+    Ok(Delivery { position, reply, fetched_us, fate })
+}
+
+/// What is wrong with a message.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    reason: Reason,
+    message: String,
+    column: Option<&'static str>,
+    value: Option<String>,
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        let message = format!("the message cannot be decoded: {error}");
+        Self { reason: Reason::UndecodableMessage, message, column: None, value: None }
+    }
+}
+
+fn event(payload: &[u8], position: Position) -> Result<(u32, Fate), Fault> {
+    let event: EventMessage<'_> = serde_json::from_slice(payload)?;
+    Ok((event.v, Fate::Event(Row::of(&event, position)?)))
+}
+
+fn rejected(payload: &[u8], position: Position) -> Result<(u32, Fate), Fault> {
+    let reject: RejectMessage = serde_json::from_slice(payload)?;
+    Ok((reject.v, Fate::Corrupt(Box::new(Corrupt::rejected(reject, position)))))
+}
+
+fn account(payload: &[u8]) -> Result<(u32, Fate), Fault> {
+    let account: FileMessage = serde_json::from_slice(payload)?;
+    if account.path.contains('\0') || account.source.contains('\0') {
+        return Err(Fault {
+            reason: Reason::NulCharacter,
+            message: "the account's path or source holds a NUL character".to_owned(),
+            column: None,
+            value: None,
+        });
+    }
+    Ok((account.v, Fate::Account(Box::new(account))))
+}
+
+fn newer(found: u32, position: Position) -> Result<(), NewerVersion> {
+    if found > VERSION { Err(NewerVersion { found, sequence: position.sequence }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use bytes::Bytes;
+use chrono::DateTime;
+use common::{FileId, Origin};
+
+use super::*;
+
+const EVENT: &str = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\nd\r","price":"19.99","attributes":{"k":"v\n"}}"#;
+
+fn decoded(subject: &'static str, body: &str) -> Result<Fate, NewerVersion> {
+    let message = Message {
+        position: Position { stream_created: DateTime::UNIX_EPOCH, sequence: 42 },
+        reply: Reply("reply".into()),
+        subject: subject.into(),
+        payload: Bytes::copy_from_slice(body.as_bytes()),
+        fetched_us: 0,
+    };
+    decode(message).map(|delivery| delivery.fate)
+}
+
+fn corrupt(subject: &'static str, body: &str) -> Corrupt {
+    match decoded(subject, body).unwrap() {
+        Fate::Corrupt(record) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_row_becomes_one_line_of_copy() {
+    let Fate::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
+    assert_eq!(
+        std::str::from_utf8(&row.line).unwrap(),
+        "00000000-0000-0000-0000-000000000001\tview\t2024-03-13T10:21:14Z\t\\N\ta\\tb\\\\c\\nd\\r\t\\N\t\\N\t\\N\t\\N\
+         \t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t19.99\t\\N\t\\N\t{\"k\":\"v\\\\n\"}\t7\t3\t\\N\t"
+    );
+    let fields: Vec<_> = row.fields().collect();
+    assert_eq!(fields.len(), 22);
+    assert_eq!((fields[4].0, fields[4].1.as_deref()), ("customer_name", Some("a\tb\\c\nd\r")));
+    assert_eq!((fields[20].0, fields[20].1.as_deref()), ("source_row", Some("3")));
+}
+
+#[test]
+fn rule_versions_are_said() {
+    for body in [EVENT.replace("\"v\":1", "\"v\":2"), r#"{"v":2,"new":"shape"}"#.to_owned()] {
+        let error = decoded("events.view", &body).unwrap_err();
+        assert_eq!((error.found, error.sequence), (2, 42));
+    }
+}
+
+#[test]
+fn a_broken_message_is_kept_under_its_origin_where_it_says_one() {
+    let record = corrupt("events.view", &EVENT.replace("2024-03-13T", "2024-13-13T"));
+    assert_eq!(record.origin, Some(Origin { file: FileId::from(7), row: 3 }));
+    assert_eq!((record.reason, record.column.as_deref()), (Reason::BadTimestamp, Some("event_timestamp")));
+
+    let record = corrupt("events.view", &EVENT.replace(r"a\tb", r"a\u0000b"));
+    assert_eq!((record.reason, record.column.as_deref()), (Reason::NulCharacter, Some("customer_name")));
+    assert!(!record.value.unwrap().contains('\0'));
+}
+
+#[test]
+fn a_message_without_origin_is_told_from_one_that_is_no_message_at_all() {
+    assert_eq!(corrupt("events.view", r#"{"v":1,"event_type":"view"}"#).reason, Reason::NoOrigin);
+    for garbage in ["", "not json", r#"{"event_type":"view"}"#] {
+        let record = corrupt("events.view", garbage);
+        assert_eq!((record.reason, record.origin), (Reason::UndecodableMessage, None), "{garbage}");
+        assert_eq!(record.raw, garbage.as_bytes());
+    }
+}

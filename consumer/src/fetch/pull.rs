@@ -1,0 +1,181 @@
+//! Pull requests, overlapping so that messages never pause, on an inbox of our own.
+//!
+//! async-nats has a stream that does this; it cannot be drained: each message that is read from it may make it ask
+//! for more, and what is on its way when it is dropped comes again only after the durable's `ack_wait`.
+
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use common::nats::Nats;
+use common::stream::{DURABLE, STREAM};
+use futures::{FutureExt, StreamExt};
+use serde_json::json;
+use tokio::sync::watch;
+
+/// Messages a request. Larger ones were measured to gain nothing.
+const MESSAGES: usize = 1_000;
+/// Bytes a request, unless the broker takes larger messages than that.
+const BYTES: usize = 2 << 20;
+const EXPIRES: Duration = Duration::from_secs(30);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// When nothing has come for so long, nothing is on its way.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Why a subscription ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No JetStream, or no such durable.
+    #[error("nobody answers for the durable consumer {DURABLE}")]
+    NobodyAnswers,
+    /// Neither messages nor heartbeats.
+    #[error("neither messages nor heartbeats came for {} s", (2 * HEARTBEAT).as_secs())]
+    Silence,
+    /// The broker's word.
+    #[error("the broker ended the subscription: {0}")]
+    Ended(String),
+    /// The connection is closed for good.
+    #[error("the connection to the broker is closed")]
+    Closed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[derive(Debug)]
+pub(super) struct Pull {
+    client: Client,
+    inbox: Subscriber,
+    subject: String,
+    reply_to: String,
+    request: Bytes,
+    /// Messages that were asked for and have not come.
+    outstanding: usize,
+    connected: watch::Receiver<u64>,
+}
+
+impl Pull {
+    pub(super) async fn start(nats: &Nats) -> Result<Self, Error> {
+        let client = nats.client.clone();
+        let reply_to = client.new_inbox();
+        let inbox = client.subscribe(reply_to.clone()).await.map_err(|error| Error::Closed(error.into()))?;
+        let request = json!({
+            "batch": MESSAGES,
+            "max_bytes": BYTES.max(client.server_info().max_payload),
+            "expires": EXPIRES.as_nanos(),
+            "idle_heartbeat": HEARTBEAT.as_nanos(),
+        });
+        let mut connected = nats.connected.clone();
+        connected.mark_unchanged();
+        Ok(Self {
+            client,
+            inbox,
+            subject: format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}"),
+            reply_to,
+            request: request.to_string().into(),
+            outstanding: 0,
+            connected,
+        })
+    }
+
+    /// The next message. May be dropped while it waits: nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<Message, Error> {
+        loop {
+            if self.outstanding <= MESSAGES / 2 {
+                self.ask().await?;
+            }
+            // A timer only where there is something to wait for.
+            let message = if let Some(message) = self.inbox.next().now_or_never() {
+                message
+            } else {
+                tokio::select! {
+                    message = self.inbox.next() => message,
+                    // The broker forgets requests together with the connection on which they came.
+                    Ok(()) = self.connected.changed() => {
+                        self.outstanding = 0;
+                        continue;
+                    }
+                    () = tokio::time::sleep(2 * HEARTBEAT) => return Err(Error::Silence),
+                }
+            };
+            let message = message.ok_or_else(|| Error::Ended("its inbox is closed".to_owned()))?;
+            if self.is_data(&message)? {
+                return Ok(message);
+            }
+        }
+    }
+
+    /// The next message of those that were asked for already; `None` when no more of them are on their way.
+    pub(super) async fn next_asked(&mut self) -> Option<Message> {
+        // While there is a backlog the broker fills every request, so the end is exact; where there is none, a
+        // request would wait for messages that are yet to be published.
+        while self.outstanding > 0 {
+            let message = tokio::time::timeout(QUIET, self.inbox.next()).await.ok().flatten()?;
+            match self.is_data(&message) {
+                Ok(true) => return Some(message),
+                Ok(false) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    async fn ask(&mut self) -> Result<(), Error> {
+        self.client
+            .publish_with_reply(self.subject.clone(), self.reply_to.clone(), self.request.clone())
+            .await
+            .map_err(|error| Error::Closed(error.into()))?;
+        self.outstanding += MESSAGES;
+        Ok(())
+    }
+
+    /// Whether it is a message of the stream; otherwise the broker says how a request fares.
+    fn is_data(&mut self, message: &Message) -> Result<bool, Error> {
+        let description = || message.description.clone().unwrap_or_default();
+        match message.status {
+            None | Some(StatusCode::OK) => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+                Ok(true)
+            }
+            Some(StatusCode::IDLE_HEARTBEAT) => Ok(false),
+            Some(StatusCode::NO_RESPONDERS) => Err(Error::NobodyAnswers),
+            Some(StatusCode::TIMEOUT | StatusCode::REQUEST_TERMINATED) => {
+                let said = description();
+                if said == "Consumer Deleted"
+                    || said.starts_with("Consumer is push")
+                    || said.starts_with("Exceeded")
+                {
+                    return Err(Error::Ended(said));
+                }
+                let unfilled = message.headers.as_ref().and_then(unfilled).unwrap_or(self.outstanding);
+                self.outstanding = self.outstanding.saturating_sub(unfilled);
+                Ok(false)
+            }
+            Some(_) => Err(Error::Ended(description())),
+        }
+    }
+}
+
+/// How many messages of a request will not come any more.
+fn unfilled(headers: &HeaderMap) -> Option<usize> {
+    headers.get("Nats-Pending-Messages")?.as_str().parse().ok()
+}
+
+/// The stream sequence in a message's reply subject (NATS ADR-15):
+/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.…`, with domain and account before the stream in the
+/// longer form.
+pub(super) fn stream_sequence(reply: &str) -> Option<u64> {
+    let tokens = reply.strip_prefix("$JS.ACK.")?;
+    let position = if tokens.split('.').count() > 7 { 5 } else { 3 };
+    tokens.split('.').nth(position)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stream_sequence;
+
+    #[test]
+    fn the_sequence_is_found_in_both_forms() {
+        assert_eq!(stream_sequence("$JS.ACK.EVENTS.warehouse.1.118.7.1700000000000000000.0"), Some(118));
+        let long = "$JS.ACK._.hash.EVENTS.warehouse.1.118.7.1700000000000000000.0.random";
+        assert_eq!(stream_sequence(long), Some(118));
+        assert_eq!(stream_sequence("_INBOX.x"), None);
+    }
+}

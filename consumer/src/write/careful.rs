@@ -1,0 +1,100 @@
+//! The careful path: rows go into a temporary table, from there the new ones into `events` and those whose event id
+//! belongs to another row into `duplicates`. Rows that PostgreSQL refuses are found by halving.
+
+use std::ops::Range;
+
+use sqlx::{Executor, PgConnection};
+
+use super::Error;
+use super::put::{self, INCOMING};
+use super::refused;
+use super::tally::Tally;
+use crate::batch::{Batch, BatchId};
+use crate::decode::{Corrupt, Row};
+use crate::verdict::{self, Verdict};
+
+/// From this size on a batch that is refused for the most part is taken for a mistake in the schema.
+const LARGE: usize = 1_000;
+
+/// Makes the temporary table where the connection has none yet.
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute(include_str!("../../../sql/create_incoming.sql")).await?;
+    Ok(())
+}
+
+/// Settles each row of `batch`, and gives those that were refused as records to be kept.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    tally: &mut Tally,
+) -> Result<Vec<Corrupt>, Error> {
+    let rows = &batch.rows;
+    let mut refused = Vec::new();
+    // Halves that are still to be tried, the first on top, so that keys stay in order.
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    if !rows.is_empty() {
+        parts.push(0..rows.len());
+    }
+    while let Some(part) = parts.pop() {
+        connection.execute("savepoint part").await?;
+        let error = match settle(connection, batch.id, &rows[part.clone()], tally).await {
+            Ok(()) => {
+                connection.execute("release savepoint part").await?;
+                continue;
+            }
+            Err(error) if verdict::of(&error) == Verdict::BadData => error,
+            Err(error) => return Err(error.into()),
+        };
+        connection.execute("rollback to savepoint part; release savepoint part").await?;
+        if part.len() > 1 {
+            let middle = usize::midpoint(part.start, part.end);
+            parts.push(middle..part.end);
+            parts.push(part.start..middle);
+            continue;
+        }
+        refused.push(refused::record(&rows[part.start], &error));
+        if rows.len() >= LARGE && refused.len() * 2 > rows.len() {
+            return Err(Error::MostlyRefused { rows: rows.len(), example: error.to_string() });
+        }
+    }
+    Ok(refused)
+}
+
+/// All of `rows`, or none.
+async fn settle(
+    connection: &mut PgConnection,
+    batch: BatchId,
+    rows: &[Row],
+    tally: &mut Tally,
+) -> Result<(), sqlx::Error> {
+    put::put(connection, INCOMING, batch, rows).await?;
+    let new = by_file(connection, include_str!("../../../sql/insert_new.sql")).await?;
+    let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX) - count(&new);
+    let mut duplicates = Vec::new();
+    if known > 0 {
+        // A statement of its own: see the file.
+        duplicates = by_file(connection, include_str!("../../../sql/insert_duplicates.sql")).await?;
+        known -= count(&duplicates);
+    }
+    connection.execute(include_str!("../../../sql/clear_incoming.sql")).await?;
+    for (file, rows) in new {
+        tally.file(file).events += rows;
+    }
+    for (file, rows) in duplicates {
+        tally.file(file).duplicates += rows;
+    }
+    tally.redelivered += known;
+    Ok(())
+}
+
+/// How many rows of each file a statement has put where it puts them.
+async fn by_file(
+    connection: &mut PgConnection,
+    statement: &'static str,
+) -> Result<Vec<(Option<i64>, i64)>, sqlx::Error> {
+    sqlx::query_as(statement).fetch_all(connection).await
+}
+
+fn count(by_file: &[(Option<i64>, i64)]) -> i64 {
+    by_file.iter().map(|(_, rows)| rows).sum()
+}

@@ -1,0 +1,47 @@
+//! The proof that rows have committed.
+
+use common::Clock;
+
+use super::tally::Tally;
+use crate::Counts;
+use crate::batch::Batch;
+use crate::fetch::Reply;
+use crate::progress::Progress;
+
+/// Messages whose transaction has committed.
+///
+/// Only `write` makes one and `ack` asks for one, so that acknowledging a row that could still be rolled back does
+/// not compile.
+#[derive(Debug)]
+#[must_use = "what is not acknowledged is delivered again"]
+pub(crate) struct Committed {
+    replies: Vec<Reply>,
+    pub(crate) counts: Counts,
+}
+
+impl Committed {
+    /// `batch` has just committed as `tally` says. Drops the rows, which makes room for others.
+    pub(super) fn new(batch: Batch, tally: &Tally, clock: Clock, progress: &Progress) -> Self {
+        let counts = tally.counts();
+        let now_us = clock.micros();
+        // A row that was there before says nothing about how long rows take.
+        let fresh = if counts.redelivered == 0 { &*batch.rows } else { &[] };
+        let latencies = fresh.iter().map(|row| u64::try_from(now_us - row.written_us).unwrap_or(0));
+        progress.committed(counts, latencies);
+        tracing::debug!(
+            batch = batch.id.0,
+            rows = batch.replies.len(),
+            events = counts.events,
+            duplicates = counts.duplicates,
+            corrupt = counts.corrupt,
+            redelivered = counts.redelivered,
+            "committed"
+        );
+        Self { replies: batch.replies, counts }
+    }
+
+    /// Where to acknowledge them.
+    pub(crate) fn into_replies(self) -> Vec<Reply> {
+        self.replies
+    }
+}

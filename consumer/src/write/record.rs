@@ -1,0 +1,135 @@
+//! What a transaction holds besides rows: corrupt records, accounts of files, and the batch's own record with its
+//! counts by file.
+
+use chrono::DateTime;
+use sqlx::PgConnection;
+
+use super::fast::Span;
+use super::tally::Tally;
+use crate::batch::Batch;
+use crate::decode::Corrupt;
+
+/// Who makes the batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made<'a> {
+    pub(super) replica: &'a str,
+    /// When a writer took it up, in microseconds since 1970.
+    pub(super) began_us: i64,
+}
+
+/// Keeps corrupt records, each once.
+pub(super) async fn corrupt<'a>(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    records: impl ExactSizeIterator<Item = &'a Corrupt> + Clone,
+    tally: &mut Tally,
+) -> Result<(), sqlx::Error> {
+    let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
+    if count == 0 {
+        return Ok(());
+    }
+    let kept: Vec<(Option<i64>, i64)> = sqlx::query_as(include_str!("../../../sql/insert_corrupt.sql"))
+        .bind(batch.id.0)
+        .bind(column(&records, |record| record.origin.map(|origin| origin.file.get())))
+        .bind(column(&records, |record| record.origin.map(|origin| origin.row)))
+        .bind(column(&records, |record| record.span.map(|(start, _)| start)))
+        .bind(column(&records, |record| record.span.map(|(_, end)| end)))
+        .bind(column(&records, |record| record.stage.as_str()))
+        .bind(column(&records, |record| record.reason.as_str()))
+        .bind(column(&records, |record| record.message.as_str()))
+        .bind(column(&records, |record| record.column.as_deref()))
+        .bind(column(&records, |record| record.value.as_deref()))
+        .bind(column(&records, |record| record.raw.as_slice()))
+        .bind(column(&records, |record| record.truncated))
+        .bind(column(&records, |record| record.position.stream_created))
+        .bind(column(&records, |record| number(record.position.sequence)))
+        .fetch_all(connection)
+        .await?;
+    tally.redelivered += count;
+    for (file, new) in kept {
+        tally.file(file).corrupt += new;
+        tally.redelivered -= new;
+    }
+    Ok(())
+}
+
+/// Takes over the accounts of files.
+pub(super) async fn accounts(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let accounts = batch.accounts.values();
+    if accounts.len() == 0 {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../../../sql/upsert_files.sql"))
+        .bind(column(&accounts, |account| account.file_id.get()))
+        .bind(column(&accounts, |account| account.revision))
+        .bind(column(&accounts, |account| account.path.as_str()))
+        .bind(column(&accounts, |account| account.source.as_str()))
+        .bind(column(&accounts, |account| account.bytes))
+        .bind(column(&accounts, |account| account.state.as_str()))
+        .bind(column(&accounts, |account| account.rows_read))
+        .bind(column(&accounts, |account| account.published))
+        .bind(column(&accounts, |account| account.rejected))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Records the batch and its counts. Answers whether one of the rows of `spans` has been settled otherwise before.
+pub(super) async fn batch(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    made: Made<'_>,
+    tally: &Tally,
+    spans: &[(i64, Span)],
+) -> Result<bool, sqlx::Error> {
+    let total = tally.total();
+    let files: Vec<_> = tally.files.iter().filter_map(|(file, added)| Some(((*file)?, *added))).collect();
+    let (files, spans) = (files.iter(), spans.iter());
+    sqlx::query_scalar(include_str!("../../../sql/record_batch.sql"))
+        .bind(batch.id.0)
+        .bind(made.replica)
+        .bind(batch.last.stream_created)
+        .bind(number(batch.first.sequence))
+        .bind(number(batch.last.sequence))
+        .bind(i64::try_from(batch.rows.len() + batch.corrupt.len()).unwrap_or(i64::MAX))
+        .bind(total.events)
+        .bind(total.duplicates)
+        .bind(tally.redelivered)
+        .bind(total.corrupt)
+        .bind(batch.rows.iter().map(|row| row.written_us).min().and_then(DateTime::from_timestamp_micros))
+        .bind(DateTime::from_timestamp_micros(batch.fetched_us))
+        .bind(DateTime::from_timestamp_micros(made.began_us))
+        .bind(column(&files, |(file, _)| *file))
+        .bind(column(&files, |(_, added)| added.events))
+        .bind(column(&files, |(_, added)| added.duplicates))
+        .bind(column(&files, |(_, added)| added.corrupt))
+        .bind(column(&spans, |(file, _)| *file))
+        .bind(column(&spans, |(_, span)| span.first))
+        .bind(column(&spans, |(_, span)| span.last))
+        .fetch_one(connection)
+        .await
+}
+
+/// What the batch did, if an earlier attempt to write it has committed.
+pub(super) async fn find(connection: &mut PgConnection, batch: &Batch) -> Result<Option<Tally>, sqlx::Error> {
+    let found: Option<(i32, i32, i32, i32)> = sqlx::query_as(include_str!("../../../sql/find_batch.sql"))
+        .bind(batch.id.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.map(|(events, duplicates, redelivered, corrupt)| {
+        let mut tally = Tally { redelivered: redelivered.into(), ..Tally::default() };
+        let added = tally.file(None);
+        (added.events, added.duplicates, added.corrupt) = (events.into(), duplicates.into(), corrupt.into());
+        tally
+    }))
+}
+
+/// One column of many rows, as an array parameter.
+fn column<I: Iterator + Clone, T>(rows: &I, value: impl FnMut(I::Item) -> T) -> Vec<T> {
+    rows.clone().map(value).collect()
+}
+
+/// Sequences are below 2^63 for longer than anyone will run this.
+fn number(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,101 @@
+//! A row that PostgreSQL refuses, as a record for `corrupt_records`.
+
+use std::borrow::Cow;
+
+use common::event::Reason;
+use common::wire::VERSION;
+use serde_json::Value;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::decode::{Corrupt, FIELDS, Row, Stage};
+
+/// Columns that are not text, which any value suits.
+const TYPED: [&str; 4] = ["ip_address", "price", "attributes", "event_timestamp"];
+
+/// `error` is what PostgreSQL said about this row alone.
+pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
+    let server = match error {
+        sqlx::Error::Database(database) => database.try_downcast_ref::<PgDatabaseError>(),
+        _ => None,
+    };
+    let column = server.and_then(|error| column(error, row));
+    let value = row.fields().find(|(name, _)| Some(*name) == column).and_then(|(_, value)| value);
+    Corrupt {
+        origin: Some(row.origin),
+        span: None,
+        stage: Stage::Database,
+        reason: Reason::RefusedByDatabase,
+        message: server.map_or_else(|| error.to_string(), |server| server.message().to_owned()),
+        column: column.map(str::to_owned),
+        value: value.map(Cow::into_owned),
+        raw: as_message(row).into_bytes(),
+        truncated: false,
+        position: row.position,
+    }
+}
+
+/// The column at fault: in the error itself for a missing value, in the constraint's name for a check; for a value
+/// of the wrong type it is one of the few columns that are not text.
+fn column(error: &PgDatabaseError, row: &Row) -> Option<&'static str> {
+    let of_check = || error.constraint()?.strip_prefix("events_")?.strip_suffix("_check");
+    let named = error.column().or_else(of_check);
+    let typed = || match error.code() {
+        "22003" => Some("price"),
+        "22007" | "22008" => Some("event_timestamp"),
+        "22P05" => Some("attributes"),
+        _ => None,
+    };
+    let quoted = || {
+        let mut typed = row.fields().filter(|(name, _)| TYPED.contains(name));
+        typed.find(|(_, value)| value.as_deref().is_some_and(|value| error.message().contains(value)))
+    };
+    match named {
+        Some(named) => FIELDS.into_iter().find(|name| *name == named),
+        None => typed().or_else(|| quoted().map(|(name, _)| name)),
+    }
+}
+
+/// The message that brought the row, made again from what was kept of it, so that it can be mended and sent again.
+fn as_message(row: &Row) -> String {
+    let mut message = format!(
+        "{{\"v\":{VERSION},\"file_id\":{},\"row\":{},\"written_us\":{}",
+        row.origin.file, row.origin.row, row.written_us
+    );
+    for (name, value) in row.fields() {
+        let Some(value) = value else { continue };
+        let json = match name {
+            "file_id" | "source_row" => continue,
+            "attributes" => value.into_owned(),
+            _ => Value::from(value.into_owned()).to_string(),
+        };
+        message.extend([",\"", name, "\":", &json]);
+    }
+    message.push('}');
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use common::wire::EventMessage;
+
+    use super::as_message;
+    use crate::decode::{Fate, decode};
+    use crate::fetch::{Message, Position, Reply};
+
+    #[test]
+    fn a_refused_row_is_kept_as_the_message_that_brought_it() {
+        let body = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","source_event_id":"e-1","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\n\"d\"","price":"1e99","attributes":{"k":1.10}}"#;
+        let delivery = decode(Message {
+            position: Position::default(),
+            reply: Reply("reply".into()),
+            subject: "events.view".into(),
+            payload: Bytes::from(body),
+            fetched_us: 0,
+        });
+        let Fate::Event(row) = delivery.unwrap().fate else { panic!("no event") };
+        let made_again = as_message(&row);
+        let event: EventMessage<'_> = serde_json::from_str(&made_again).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), body);
+    }
+}

@@ -1,0 +1,52 @@
+//! What one transaction has really added, by file.
+
+use std::collections::BTreeMap;
+
+use crate::Counts;
+
+/// Rows of one file by the table that they were added to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Added {
+    pub(super) events: i64,
+    pub(super) duplicates: i64,
+    pub(super) corrupt: i64,
+}
+
+/// The counts of one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// By file; `None` holds records without origin.
+    pub(super) files: BTreeMap<Option<i64>, Added>,
+    /// Rows and records that were there already.
+    pub(super) redelivered: i64,
+}
+
+impl Tally {
+    pub(super) fn file(&mut self, file: Option<i64>) -> &mut Added {
+        self.files.entry(file).or_default()
+    }
+
+    pub(super) fn total(&self) -> Added {
+        self.files.values().fold(Added::default(), |sum, added| Added {
+            events: sum.events + added.events,
+            duplicates: sum.duplicates + added.duplicates,
+            corrupt: sum.corrupt + added.corrupt,
+        })
+    }
+
+    /// Whether a row was there already, under its own origin or another one.
+    pub(super) fn has_conflicts(&self) -> bool {
+        self.redelivered > 0 || self.files.values().any(|added| added.duplicates > 0)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let total = self.total();
+        Counts {
+            events: total.events.unsigned_abs(),
+            duplicates: total.duplicates.unsigned_abs(),
+            corrupt: total.corrupt.unsigned_abs(),
+            redelivered: self.redelivered.unsigned_abs(),
+            batches: 1,
+        }
+    }
+}

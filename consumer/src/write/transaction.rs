@@ -1,0 +1,70 @@
+//! One attempt to write a batch: one transaction from begin to commit.
+
+use sqlx::{Executor, PgConnection};
+
+use super::habit::Path;
+use super::record::{self, Made};
+use super::tally::Tally;
+use super::{Error, careful, fast};
+use crate::batch::Batch;
+use crate::verdict::Verdict;
+
+/// How an attempt ended that did not fail.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// The rows are in their tables for good.
+    Committed(Tally),
+    /// Nothing was written: a row that the fast path put into `events` may have gone to another table before.
+    SettledBefore,
+}
+
+/// Writes `batch` by `path`, or nothing.
+pub(super) async fn attempt(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    path: Path,
+    made: Made<'_>,
+) -> Result<Attempt, Error> {
+    if path == Path::Careful {
+        careful::prepare(connection).await?;
+    }
+    connection.execute("begin").await?;
+    let written = write(connection, batch, path, made).await;
+    match &written {
+        Ok(Attempt::Committed(_)) => {
+            connection.execute("commit").await?;
+        }
+        // A connection that has to be made anew rolls back by itself.
+        Err(error) if error.verdict() == Verdict::Retry => {}
+        Ok(Attempt::SettledBefore) | Err(_) => {
+            connection.execute("rollback").await?;
+        }
+    }
+    written
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    path: Path,
+    made: Made<'_>,
+) -> Result<Attempt, Error> {
+    let mut tally = Tally::default();
+    let mut corrupt: Vec<_> = batch.corrupt.iter().collect();
+    let refused;
+    let mut spans = Vec::new();
+    match path {
+        Path::Fast => {
+            fast::insert(connection, batch, &mut tally).await?;
+            spans.extend(fast::spans(&batch.rows));
+        }
+        Path::Careful => {
+            refused = careful::insert(connection, batch, &mut tally).await?;
+            corrupt.extend(&refused);
+        }
+    }
+    record::corrupt(connection, batch, corrupt.iter().copied(), &mut tally).await?;
+    record::accounts(connection, batch).await?;
+    let settled_before = record::batch(connection, batch, made, &tally, &spans).await?;
+    Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(tally) })
+}

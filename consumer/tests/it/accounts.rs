@@ -1,0 +1,63 @@
+//! Files are closed when SQL says that their law holds.
+
+use common::stream;
+use common::wire::ClosedFile;
+use consumer::account;
+
+use crate::bed::{Bed, finished, row, rows, until};
+
+#[tokio::test]
+async fn rule_closing_is_sql() {
+    let bed = Bed::start().await;
+    let bucket = stream::closed_bucket(&bed.jetstream).await.unwrap();
+    let replica = bed.replica();
+    // Three rows: an event, a duplicate of it, and one that is refused.
+    bed.publish_account(&finished(7, 1, 3)).await;
+    bed.publish_rows([row(7, 1, 1), row(7, 2, 1)]).await;
+    bed.until("select count(*) from duplicates", 1).await;
+    assert_eq!(bed.count("select count(*) from files where closed_at is not null").await, 0);
+    bed.publish_rows([row(7, 3, 3).with(r#""price":"-1""#)]).await;
+    bed.until("select count(*) from files where closed_at is not null", 1).await;
+    let announced = bucket.get("7").await.unwrap().unwrap();
+    let announced: ClosedFile = serde_json::from_slice(&announced).unwrap();
+    assert_eq!(announced, ClosedFile { revision: 1, rows_read: 3 });
+    replica.drain().await;
+
+    let accounts = account::by_file(&bed.url, None).await.unwrap();
+    assert_eq!(accounts, account::from_tables(&bed.url, None).await.unwrap());
+    let account = &accounts[0];
+    assert_eq!((account.events, account.duplicates, account.corrupt_records), (1, 1, 1));
+    assert!(account.law_holds() && account.closed && account.file == "landing/7.csv");
+    assert!(account::by_file(&bed.url, Some(&[8])).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_newer_account_opens_a_file_until_its_law_holds_again() {
+    let bed = Bed::start().await;
+    let replica = bed.replica();
+    bed.publish_rows(rows(7, 2)).await;
+    bed.publish_account(&finished(7, 1, 2)).await;
+    bed.until("select count(*) from files where closed_at is not null", 1).await;
+    bed.publish_account(&finished(7, 2, 3)).await;
+    bed.until("select count(*) from files where closed_at is null and revision = 2", 1).await;
+    // An old one that comes again says nothing new.
+    bed.publish_account(&finished(7, 1, 2)).await;
+    bed.publish_rows([row(7, 3, 3)]).await;
+    bed.until("select count(*) from files where closed_at is not null and revision = 2", 1).await;
+    let bucket = stream::closed_bucket(&bed.jetstream).await.unwrap();
+    until("revision 2 is announced", async || {
+        let value = bucket.get("7").await.unwrap().unwrap();
+        serde_json::from_slice::<ClosedFile>(&value).unwrap().revision == 2
+    })
+    .await;
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn an_empty_file_is_closed_too() {
+    let bed = Bed::start().await;
+    let replica = bed.replica();
+    bed.publish_account(&finished(7, 1, 0)).await;
+    bed.until("select count(*) from files where closed_at is not null", 1).await;
+    replica.drain().await;
+}

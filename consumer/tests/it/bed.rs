@@ -1,0 +1,174 @@
+//! What a test stands on: services of its own, messages to publish, tables to look at.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, stream::Stream};
+use common::config::Config;
+use common::wire::{FileMessage, FileState, VERSION};
+use common::{FileId, Shutdown, stream};
+use consumer::{Counts, Error, Progress};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// Longer than anything takes, so that only a mistake reaches it.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// When every test row happened.
+const TIMESTAMP: &str = "2024-03-13T10:21:14Z";
+
+pub(crate) struct Bed {
+    pub(crate) config: Config,
+    pub(crate) url: SecretString,
+    pub(crate) pool: PgPool,
+    pub(crate) jetstream: jetstream::Context,
+    pub(crate) stream: Stream,
+    _nats: sandbox::Nats,
+}
+
+/// A running replica.
+pub(crate) struct Replica {
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) shutdown: Shutdown,
+    task: JoinHandle<Result<Counts, Error>>,
+}
+
+impl Bed {
+    /// Services, schema and stream; no replica.
+    pub(crate) async fn start() -> Self {
+        let (nats, url) = tokio::join!(sandbox::testing::nats(), sandbox::testing::postgres_database());
+        let mut config = Config::default();
+        config.nats.url = Some(nats.url());
+        config.database.url = Some(url.clone());
+        consumer::migrate(&config, &Shutdown::new()).await.unwrap();
+        let jetstream =
+            common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap().jetstream;
+        let (stream, _) = stream::ensure(&jetstream, &config.stream).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(4).connect(url.expose_secret()).await.unwrap();
+        Self { config, url, pool, jetstream, stream, _nats: nats }
+    }
+
+    pub(crate) fn replica(&self) -> Replica {
+        self.replica_with(|_| ())
+    }
+
+    pub(crate) fn replica_with(&self, change: impl FnOnce(&mut Config)) -> Replica {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let (progress, shutdown) = (Arc::new(Progress::new()), Shutdown::new());
+        let (its_progress, its_shutdown) = (Arc::clone(&progress), shutdown.clone());
+        let task = tokio::spawn(async move { consumer::run(&config, its_progress, its_shutdown).await });
+        Replica { progress, shutdown, task }
+    }
+
+    pub(crate) async fn publish(&self, subject: impl Into<String>, body: impl Into<String>) {
+        let subject: String = subject.into();
+        self.jetstream.publish(subject, body.into().into()).await.unwrap().await.unwrap();
+    }
+
+    /// Publishes them in windows: the client allows only so many messages without an acknowledgement.
+    pub(crate) async fn publish_rows(&self, rows: impl IntoIterator<Item = Row>) {
+        let rows: Vec<_> = rows.into_iter().collect();
+        for window in rows.chunks(1_000) {
+            let mut acks = Vec::with_capacity(window.len());
+            for row in window {
+                acks.push(self.jetstream.publish("events.view", row.body().into()).await.unwrap());
+            }
+            for ack in acks {
+                ack.await.unwrap();
+            }
+        }
+    }
+
+    pub(crate) async fn publish_account(&self, account: &FileMessage) {
+        self.publish(stream::FILE, serde_json::to_string(account).unwrap()).await;
+    }
+
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Waits until `query` gives `expected`.
+    pub(crate) async fn until(&self, query: &'static str, expected: i64) {
+        until(query, async || self.count(query).await == expected).await;
+    }
+
+    /// Messages that were delivered and not acknowledged, and those that were not delivered yet.
+    pub(crate) async fn unread(&self) -> (usize, u64) {
+        let info = self.stream.consumer_info(stream::DURABLE).await.unwrap();
+        (info.num_ack_pending, info.num_pending)
+    }
+}
+
+impl Replica {
+    pub(crate) async fn drain(self) -> Counts {
+        self.shutdown.drain();
+        self.end().await.unwrap()
+    }
+
+    /// Waits for it to end.
+    pub(crate) async fn end(self) -> Result<Counts, Error> {
+        tokio::time::timeout(DEADLINE, self.task).await.expect("it ends in time").expect("it does not panic")
+    }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// One message on its way to `events`.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) file: i64,
+    pub(crate) number: i64,
+    pub(crate) event: u128,
+    /// More members of the JSON object, such as `,"price":"1.00"`.
+    pub(crate) more: String,
+}
+
+pub(crate) fn row(file: i64, number: i64, event: u128) -> Row {
+    Row { file, number, event, more: String::new() }
+}
+
+/// Rows 1 to `count` of `file`, with event ids of their own.
+pub(crate) fn rows(file: i64, count: i64) -> Vec<Row> {
+    let event = |number: i64| u128::from(file.unsigned_abs()) << 64 | u128::from(number.unsigned_abs());
+    (1..=count).map(|number| row(file, number, event(number))).collect()
+}
+
+impl Row {
+    pub(crate) fn with(mut self, more: &str) -> Self {
+        self.more = format!(",{more}");
+        self
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let Self { file, number, event, more } = self;
+        let event = Uuid::from_u128(*event);
+        format!(
+            r#"{{"v":1,"file_id":{file},"row":{number},"written_us":1700000000000000,"event_id":"{event}","event_type":"view","event_timestamp":"{TIMESTAMP}"{more}}}"#
+        )
+    }
+}
+
+/// The account of a file that was read to its end.
+pub(crate) fn finished(file: i64, revision: i64, rows_read: i64) -> FileMessage {
+    FileMessage {
+        v: VERSION,
+        file_id: FileId::from(file),
+        revision,
+        path: format!("landing/{file}.csv"),
+        source: "built-in".to_owned(),
+        bytes: 1,
+        state: FileState::Finished,
+        rows_read,
+        published: rows_read,
+        rejected: 0,
+    }
+}

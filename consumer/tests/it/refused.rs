@@ -1,0 +1,143 @@
+//! What cannot become an event becomes a corrupt record, and everything else goes on.
+
+use common::event::Reason;
+use common::wire::{Bytes64, RejectMessage, VERSION};
+use common::{FileId, stream};
+use sqlx::Row as _;
+
+use crate::bed::{Bed, row, rows};
+
+#[tokio::test]
+async fn rows_that_postgres_refuses_are_found_among_good_ones() {
+    let bed = Bed::start().await;
+    let mut all = rows(7, 1_000);
+    all[117] = all[117].clone().with(r#""price":"99999999999.99""#);
+    all[500] = all[500].clone().with(r#""ip_address":"300.1.2.3""#);
+    all[999] = all[999].clone().with(r#""price":"-1.00""#);
+    bed.publish_rows(all).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from events", 997).await;
+    let counts = replica.drain().await;
+    assert_eq!((counts.events, counts.corrupt), (997, 3));
+    let found = sqlx::query("select * from corrupt_records where file_id = 7 order by source_row")
+        .fetch_all(&bed.pool)
+        .await
+        .unwrap();
+    let text = |at: usize, column: &str| found[at].get::<String, _>(column);
+    let places: Vec<i64> = found.iter().map(|record| record.get("source_row")).collect();
+    assert_eq!(places, [118, 501, 1_000]);
+    assert_eq!((text(0, "column_name"), text(0, "value")), ("price".into(), "99999999999.99".into()));
+    assert_eq!((text(1, "column_name"), text(1, "value")), ("ip_address".into(), "300.1.2.3".into()));
+    assert_eq!((text(2, "column_name"), text(2, "value")), ("price".into(), "-1.00".into()));
+    assert_eq!((text(0, "stage"), text(0, "reason")), ("database".into(), "refused_by_database".into()));
+    assert!(text(0, "message").contains("numeric field overflow"));
+    assert!(found[0].get::<Vec<u8>, _>("raw").starts_with(br#"{"v":1,"file_id":7,"row":118,"#));
+}
+
+#[tokio::test]
+async fn a_refused_row_that_comes_again_changes_nothing() {
+    let bed = Bed::start().await;
+    let bad = row(7, 1, 1).with(r#""price":"-1.00""#);
+    bed.publish_rows([bad.clone()]).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from corrupt_records", 1).await;
+    // Even when the database would take it by now.
+    sqlx::query("alter table events drop constraint events_price_check").execute(&bed.pool).await.unwrap();
+    bed.publish_rows([bad, row(7, 2, 2)]).await;
+    bed.until("select count(*) from events", 1).await;
+    let counts = replica.drain().await;
+    assert_eq!((counts.corrupt, counts.events, counts.redelivered), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn rule_only_data_is_corrupt_a_batch_that_is_refused_for_the_most_part_stops_the_consumer() {
+    let bed = Bed::start().await;
+    bed.publish_rows(rows(7, 1_200).into_iter().map(|row| row.with(r#""price":"-1.00""#))).await;
+    // One batch, so that it is a large one.
+    let replica =
+        bed.replica_with(|config| config.batch.linger = Some(std::time::Duration::from_millis(500)));
+    let error = replica.end().await.unwrap_err().to_string();
+    assert!(error.contains("refuses more than half of a batch of 1200 rows"), "{error}");
+    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(bed.unread().await, (1_200, 0));
+}
+
+#[tokio::test]
+async fn rule_only_data_is_corrupt_a_missing_column_stops_the_consumer() {
+    let bed = Bed::start().await;
+    sqlx::query("alter table events drop column sku cascade").execute(&bed.pool).await.unwrap();
+    bed.publish_rows(rows(7, 3)).await;
+    let replica = bed.replica();
+    assert!(matches!(replica.end().await, Err(consumer::Error::Write(_))));
+    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+}
+
+#[tokio::test]
+async fn messages_that_make_no_sense_are_kept_by_their_place_in_the_stream() {
+    let bed = Bed::start().await;
+    bed.publish("events.view", "no json \u{0}").await;
+    bed.publish("events.view", r#"{"v":1,"event_type":"view"}"#).await;
+    bed.publish("ledger.unheard", "{}").await;
+    bed.publish_rows([row(7, 1, 1).with(r#""customer_name":"a\u0000b""#), row(7, 2, 2)]).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from events", 1).await;
+    bed.until("select count(*) from corrupt_records", 4).await;
+    let reasons: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
+        "select stream_sequence, reason, source_row from corrupt_records order by stream_sequence",
+    )
+    .fetch_all(&bed.pool)
+    .await
+    .unwrap();
+    let expected = [
+        (1, "undecodable_message", None),
+        (2, "no_origin", None),
+        (3, "undecodable_message", None),
+        (4, "nul_character", Some(1)),
+    ];
+    assert_eq!(reasons, expected.map(|(sequence, reason, row)| (sequence, reason.to_owned(), row)));
+    assert_eq!(replica.drain().await.corrupt, 4);
+}
+
+#[tokio::test]
+async fn rule_bytes_survive() {
+    let bed = Bed::start().await;
+    let raw = b"\0\xff,\"\n".to_vec();
+    let reject = RejectMessage {
+        v: VERSION,
+        file_id: FileId::from(7),
+        row: 1,
+        written_us: 0,
+        byte_start: 10,
+        byte_end: 15,
+        reason: Reason::NotUtf8,
+        message: "bytes \0 that are not UTF-8".to_owned(),
+        column: Some("customer_name".to_owned()),
+        value: None,
+        raw: Bytes64(raw.clone()),
+        truncated: false,
+    };
+    let body = serde_json::to_string(&reject).unwrap();
+    bed.publish(stream::REJECTED, body.clone()).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from corrupt_records", 1).await;
+    bed.publish(stream::REJECTED, body).await;
+    bed.until("select sum(redelivered) from batches", 1).await;
+    let kept: Vec<u8> =
+        sqlx::query_scalar("select raw from corrupt_records where byte_start = 10 and byte_end = 15")
+            .fetch_one(&bed.pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, raw);
+    assert_eq!(bed.count("select sum(corrupt) from batch_files where file_id = 7").await, 1);
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn rule_versions_are_said() {
+    let bed = Bed::start().await;
+    bed.publish("events.view", r#"{"v":2,"shape":"new"}"#).await;
+    let error = bed.replica().end().await.unwrap_err().to_string();
+    assert!(error.contains("message 1 of the stream has format version 2"), "{error}");
+    assert_eq!(bed.unread().await, (1, 0));
+    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+}

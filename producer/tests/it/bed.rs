@@ -1,0 +1,299 @@
+//! What a test stands on: directories and a nats-server of its own, tailers, and a stand-in for the consumer.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::{self, kv};
+use common::config::Config;
+use common::stream::{self, STREAM};
+use common::wire::{ClosedFile, FileMessage, FileState};
+use common::{FileId, Shutdown};
+use futures::{StreamExt as _, TryStreamExt as _};
+use producer::{Error, Outcome, Progress};
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Nats, Options};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::contents::{Contents, Sent};
+
+/// Longer than anything takes, so that only a mistake reaches it.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The header of [`rows`].
+pub(crate) const HEADER: &str = "event_id,event_type,event_timestamp,customer_id,product_name,price\n";
+
+pub(crate) struct Bed {
+    pub(crate) config: Config,
+    pub(crate) jetstream: jetstream::Context,
+    // Before the directory it lives in.
+    nats: Option<Nats>,
+    dir: TempDir,
+}
+
+/// A running tailer.
+pub(crate) struct Tailer {
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) ending: CancellationToken,
+    task: JoinHandle<Result<Outcome, Error>>,
+}
+
+impl Bed {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A server and empty directories; no tailer. It looks often, and a quiet file is soon finished.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("nats")).unwrap();
+        let nats = nats_in(dir.path()).await;
+        let mut config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        config.nats.url = Some(nats.url());
+        config.tail.poll = Duration::from_millis(50);
+        config.tail.finish_after = Duration::from_millis(100);
+        config.tail.checkpoint_every = Duration::from_millis(20);
+        config.publish.ack_timeout = Duration::from_millis(500);
+        change(&mut config);
+        fs::create_dir_all(config.landing_dir()).unwrap();
+        let nats_client = common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap();
+        Self { config, jetstream: nats_client.jetstream, nats: Some(nats), dir }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.config.landing_dir().join(name)
+    }
+
+    /// A directory beside landing, archive and checkpoints, on the same file system.
+    pub(crate) fn aside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A complete file, as the generator lands it.
+    pub(crate) fn land(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let part = self.path(&format!("{name}.part"));
+        fs::write(&part, bytes).unwrap();
+        fs::rename(part, self.path(name)).unwrap();
+    }
+
+    /// More of a file, or its beginning.
+    pub(crate) fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
+        file.write_all(bytes.as_ref()).unwrap();
+    }
+
+    pub(crate) fn archived(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.config.archive_dir()) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    pub(crate) fn tail(&self) -> Tailer {
+        self.tail_with(|_| ())
+    }
+
+    pub(crate) fn tail_with(&self, change: impl FnOnce(&mut Config)) -> Tailer {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let (progress, shutdown, ending) =
+            (Arc::new(Progress::default()), Shutdown::new(), CancellationToken::new());
+        let (its_progress, its_shutdown, its_ending) = (progress.clone(), shutdown.clone(), ending.clone());
+        let task = tokio::spawn(async move {
+            producer::tail(&config, &config.landing_dir(), its_progress, its_ending, its_shutdown).await
+        });
+        Tailer { progress, shutdown, ending, task }
+    }
+
+    /// A tailer with `--once`, which ends when everything that is there is closed.
+    pub(crate) fn tail_once(&self) -> Tailer {
+        let tailer = self.tail();
+        tailer.ending.cancel();
+        tailer
+    }
+
+    /// Everything that the stream holds, in its order.
+    pub(crate) async fn contents(&self) -> Contents {
+        Contents(self.read("").await)
+    }
+
+    /// The accounts of all files, in the order in which they were sent.
+    pub(crate) async fn accounts(&self) -> Vec<FileMessage> {
+        Contents(self.read(stream::FILE).await).accounts()
+    }
+
+    async fn read(&self, subject: &str) -> Vec<Sent> {
+        let config = pull::Config {
+            ack_policy: AckPolicy::None,
+            filter_subject: subject.to_owned(),
+            memory_storage: true,
+            inactive_threshold: Duration::from_secs(5),
+            ..pull::Config::default()
+        };
+        // No stream, no contents.
+        let Ok(events) = self.jetstream.get_stream(STREAM).await else { return Vec::new() };
+        let consumer = events.create_consumer(config).await.unwrap();
+        let there = usize::try_from(consumer.cached_info().num_pending).unwrap();
+        let messages = consumer.stream().max_messages_per_batch(1_000).messages().await.unwrap();
+        let read = messages.take(there).map_ok(|message| Sent::from(&message)).try_collect();
+        let read = tokio::time::timeout(DEADLINE, read).await.expect("what is there can be read").unwrap();
+        events.delete_consumer(&consumer.cached_info().name).await.unwrap();
+        read
+    }
+
+    /// How many messages the stream holds.
+    pub(crate) async fn messages(&self) -> u64 {
+        match self.jetstream.get_stream(STREAM).await {
+            Ok(events) => events.cached_info().state.messages,
+            Err(_) => 0,
+        }
+    }
+
+    /// Waits until a file's latest account says that it is finished with so many rows.
+    pub(crate) async fn until_finished(&self, name: &str, rows_read: i64) -> FileMessage {
+        let wanted = |account: &FileMessage| {
+            (account.state, account.rows_read) == (FileState::Finished, rows_read)
+        };
+        self.until_account(name, wanted).await
+    }
+
+    /// Waits until a file's latest account is as `wanted`.
+    pub(crate) async fn until_account(
+        &self,
+        name: &str,
+        wanted: impl Fn(&FileMessage) -> bool,
+    ) -> FileMessage {
+        let mut latest = None;
+        let path = self.path(name);
+        until(&format!("the wanted account of {name}"), async || {
+            latest = self.accounts().await.into_iter().rfind(|account| Path::new(&account.path) == path);
+            latest.as_ref().is_some_and(&wanted)
+        })
+        .await;
+        latest.unwrap()
+    }
+
+    /// Waits until so many rows, good and bad, of one file are in the stream.
+    pub(crate) async fn until_rows(&self, rows: usize) {
+        until(&format!("{rows} rows in the stream"), async || self.contents().await.rows().len() >= rows)
+            .await;
+    }
+
+    pub(crate) async fn closed_bucket(&self) -> kv::Store {
+        stream::closed_bucket(&self.jetstream).await.unwrap()
+    }
+
+    /// Says what the consumer says when every row of this account is in a table.
+    pub(crate) async fn close(&self, account: &FileMessage) {
+        let closed = ClosedFile { revision: account.revision, rows_read: account.rows_read };
+        self.announce_closed(account.file_id, closed).await;
+    }
+
+    pub(crate) async fn announce_closed(&self, file: FileId, closed: ClosedFile) {
+        let value = serde_json::to_vec(&closed).unwrap();
+        self.closed_bucket().await.put(file.to_string(), value.into()).await.unwrap();
+    }
+
+    /// Closes every finished file, until it is dropped.
+    pub(crate) fn close_all(&self) -> AbortOnDropHandle<()> {
+        let jetstream = self.jetstream.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut last = 0;
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let Ok(events) = jetstream.get_stream(STREAM).await else { continue };
+                // The next account after those that are closed.
+                let next = events.direct_get_next_for_subject(stream::FILE, Some(last + 1)).await;
+                let Ok(message) = next else { continue };
+                last = message.sequence;
+                let account: FileMessage = serde_json::from_slice(&message.payload).unwrap();
+                if account.state == FileState::Finished {
+                    let closed = ClosedFile { revision: account.revision, rows_read: account.rows_read };
+                    let bucket = stream::closed_bucket(&jetstream).await.unwrap();
+                    let value = serde_json::to_vec(&closed).unwrap();
+                    bucket.put(account.file_id.to_string(), value.into()).await.unwrap();
+                }
+            }
+        }))
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill_nats(&mut self) {
+        let nats = self.nats.take().unwrap();
+        let pid = Pid::from_raw(nats.pid().cast_signed()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+
+    /// Stops the server in good order.
+    pub(crate) async fn stop_nats(&mut self) {
+        self.nats.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Starts the server again on the port that it had, with what is left of its store.
+    pub(crate) async fn restart_nats(&mut self) {
+        let port = self.config.nats.url.clone();
+        let nats = nats_in(self.dir.path()).await;
+        let same = |url: &secrecy::SecretString| secrecy::ExposeSecret::expose_secret(url).to_owned();
+        assert_eq!(same(&nats.url()), same(&port.unwrap()), "somebody else took the port");
+        self.nats = Some(nats);
+        until("the test is connected again", async || self.jetstream.query_account().await.is_ok()).await;
+    }
+
+    /// Where the server keeps its streams.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("nats/nats")
+    }
+}
+
+async fn nats_in(dir: &Path) -> Nats {
+    Nats::start(&Options::new(dir), &dir.join("nats")).await.unwrap()
+}
+
+impl Tailer {
+    /// Asks it to finish what it holds.
+    pub(crate) async fn drain(self) -> Outcome {
+        self.shutdown.drain();
+        self.end().await.unwrap()
+    }
+
+    /// Ends it where it is, as a second Ctrl-C does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.stop();
+        // That messages were on their way is no surprise.
+        let _ = self.end().await;
+    }
+
+    /// Waits for it to end.
+    pub(crate) async fn end(self) -> Result<Outcome, Error> {
+        tokio::time::timeout(DEADLINE, self.task).await.expect("it ends in time").expect("it does not panic")
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        !self.task.is_finished()
+    }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// One good row, told apart by its number.
+pub(crate) fn row(number: u128) -> String {
+    let id = uuid::Uuid::from_u128(number);
+    format!("{id},view,2024-03-13T10:21:14Z,customer {number},A thing,{number}.50\n")
+}
+
+/// A header and good rows.
+pub(crate) fn rows(numbers: std::ops::RangeInclusive<u128>) -> String {
+    HEADER.chars().chain(numbers.flat_map(|number| row(number).chars().collect::<Vec<_>>())).collect()
+}

@@ -1,0 +1,88 @@
+//! What the stream holds, in the words of `common::wire`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_nats::jetstream::Message;
+use bytes::Bytes;
+use common::wire::{EventMessage, FileMessage, RejectMessage};
+use common::{FileId, Origin, stream};
+use uuid::Uuid;
+
+/// One message.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) subject: String,
+    body: Bytes,
+}
+
+impl From<&Message> for Sent {
+    fn from(message: &Message) -> Self {
+        assert!(message.headers.is_none(), "rule broker-does-not-deduplicate: no message id is sent");
+        Self { subject: message.subject.to_string(), body: message.payload.clone() }
+    }
+}
+
+impl Sent {
+    pub(crate) fn event(&self) -> Option<EventMessage<'_>> {
+        self.subject.starts_with("events.").then(|| serde_json::from_slice(&self.body).unwrap())
+    }
+
+    fn reject(&self) -> Option<RejectMessage> {
+        (self.subject == stream::REJECTED).then(|| serde_json::from_slice(&self.body).unwrap())
+    }
+
+    fn account(&self) -> Option<FileMessage> {
+        (self.subject == stream::FILE).then(|| serde_json::from_slice(&self.body).unwrap())
+    }
+
+    /// Of a row, good or bad.
+    fn origin(&self) -> Option<Origin> {
+        self.event().map(|event| event.origin()).or_else(|| self.reject().map(|reject| reject.origin()))
+    }
+}
+
+/// Messages in the stream's order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents(pub(crate) Vec<Sent>);
+
+impl Contents {
+    pub(crate) fn events(&self) -> Vec<EventMessage<'_>> {
+        self.0.iter().filter_map(Sent::event).collect()
+    }
+
+    pub(crate) fn rejects(&self) -> Vec<RejectMessage> {
+        self.0.iter().filter_map(Sent::reject).collect()
+    }
+
+    pub(crate) fn accounts(&self) -> Vec<FileMessage> {
+        self.0.iter().filter_map(Sent::account).collect()
+    }
+
+    /// Where each row stands that was sent, as often as it was sent.
+    pub(crate) fn rows(&self) -> Vec<Origin> {
+        self.0.iter().filter_map(Sent::origin).collect()
+    }
+
+    /// The numbers of a file's rows, as often as they were sent.
+    pub(crate) fn rows_of(&self, file: FileId) -> Vec<i64> {
+        self.rows().into_iter().filter(|origin| origin.file == file).map(|origin| origin.row).collect()
+    }
+
+    pub(crate) fn files(&self) -> BTreeSet<FileId> {
+        self.rows().into_iter().map(|origin| origin.file).collect()
+    }
+
+    /// The event of each origin; a row that was sent again is the same event.
+    pub(crate) fn event_ids(&self) -> BTreeMap<Origin, Uuid> {
+        let mut ids = BTreeMap::new();
+        for event in self.events() {
+            let before = ids.insert(event.origin(), event.event_id);
+            assert!(
+                before.is_none_or(|before| before == event.event_id),
+                "row {} became another event when it was sent again",
+                event.row
+            );
+        }
+        ids
+    }
+}

@@ -1,0 +1,13 @@
+//! The tailer with a real nats-server: what somebody who drops files, and the consumer, would notice.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod bed;
+mod contents;
+
+mod rows; // what becomes of rows
+mod endings; // where records and files end
+// mod identity; // which file is which
+// mod closing; // what becomes of closed files
+// mod restarts; // stopping and starting in the middle
+// mod broker; // a broker that ends, fills up, or forgets
+// mod model; // random writing and restarting against a model

@@ -1,0 +1,186 @@
+//! What becomes of the rows of a file: messages, each with its origin.
+
+use std::fs;
+
+use common::event::Reason;
+use common::wire::FileState;
+
+use crate::bed::{Bed, HEADER, row, rows, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_file_is_published_row_by_row_between_two_accounts() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    let text = "event_id,event_type,event_timestamp,customer_id,product_name,price,campaign\n\
+        00000000-0000-0000-0000-000000000001,view,2024-03-13 10:21:14,c1,\"Lamp, \"\"Aura\"\"\",19.99,spring\n\
+        order-77,cart,2024-03-13T12:21:14+02:00,c2,Chair,250,\n";
+    bed.land("a.csv", text);
+    let account = bed.until_finished("a.csv", 2).await;
+    tailer.drain().await;
+
+    let contents = bed.contents().await;
+    let subjects: Vec<_> = contents.0.iter().map(|message| message.subject.as_str()).collect();
+    assert_eq!(subjects, ["ledger.file", "events.view", "events.add_to_cart", "ledger.file"]);
+    let [first, second] = &contents.events()[..] else { panic!("two events") };
+    assert_eq!((first.file_id, first.row), (account.file_id, 1));
+    assert_eq!(first.event_id, uuid::Uuid::from_u128(1));
+    assert_eq!(&*first.event_timestamp, "2024-03-13T10:21:14Z");
+    assert_eq!(first.product_name.as_deref(), Some("Lamp, \"Aura\""));
+    assert_eq!((first.price.as_deref(), first.price_category.as_deref()), (Some("19.99"), Some("Low")));
+    assert_eq!(first.attributes.unwrap().get(), r#"{"campaign":"spring"}"#);
+    assert_eq!((second.file_id, second.row), (account.file_id, 2));
+    assert_eq!(&*second.event_timestamp, "2024-03-13T10:21:14Z");
+    assert_eq!(second.source_event_id.as_deref(), Some("order-77"));
+    assert_eq!(second.price_category.as_deref(), Some("High"));
+    assert_eq!(first.written_us, second.written_us);
+
+    let [open, finished] = &contents.accounts()[..] else { panic!("two accounts") };
+    assert_eq!((open.state, open.rows_read), (FileState::Open, 0));
+    assert_eq!((finished.state, finished.published, finished.rejected), (FileState::Finished, 2, 0));
+    assert!(finished.revision > open.revision);
+    assert_eq!(finished.bytes, i64::try_from(text.len()).unwrap());
+    assert_eq!(finished.source, "built-in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_bytes_survive() {
+    let bed = Bed::start_with(|config| config.tail.max_record_bytes = 4 << 20).await;
+    let long = "x".repeat(2 << 20);
+    // What is wrong with each row: its reason, column and value.
+    let cases: [(&[u8], Reason, Option<&str>, Option<&str>); 9] = [
+        (b"1,view,2024-03-13T10:21:14Z,c,\"two\nlines\",1.001", Reason::BadPrice, Some("price"), Some("1.001")),
+        (b"2,view,2024-03-13T10:21:14Z,c,p,-5.00", Reason::NegativePrice, Some("price"), Some("-5.00")),
+        (b"3,view,yesterday,c,p,1", Reason::BadTimestamp, Some("event_timestamp"), Some("yesterday")),
+        (b"4,teleport,2024-03-13T10:21:14Z,c,p,1", Reason::UnknownEventType, Some("event_type"), Some("teleport")),
+        (b"5,view,2024-03-13T10:21:14Z,c,p", Reason::TooFewFields, None, None),
+        (b"6,view,2024-03-13T10:21:14Z,c,p,1,more", Reason::TooManyFields, None, None),
+        (b"7,view,2024-03-13T10:21:14Z,nul \0 here,p,1", Reason::NulCharacter, None, None),
+        (b"8,view,2024-03-13T10:21:14Z,Andr\xe9,p,1", Reason::NotUtf8, None, None),
+        (b",view,2024-03-13T10:21:14Z,c,p,1", Reason::MissingValue, Some("event_id"), Some("")),
+    ];
+    let mut bytes = HEADER.as_bytes().to_vec();
+    for (bad, ..) in &cases {
+        bytes.extend_from_slice(bad);
+        bytes.extend_from_slice(b"\n");
+    }
+    bytes.extend_from_slice(format!("{}99,view,2024-03-13T10:21:14Z,c,{long},1\n", row(98)).as_bytes());
+    bed.land("bad.csv", &bytes);
+    let tailer = bed.tail();
+    let account = bed.until_finished("bad.csv", 11).await;
+    assert_eq!((account.published, account.rejected), (1, 10));
+    tailer.drain().await;
+
+    let contents = bed.contents().await;
+    assert_eq!(contents.rows_of(account.file_id), (1..=11).collect::<Vec<_>>());
+    let mut rejects = contents.rejects();
+    let oversized = rejects.pop().unwrap();
+    for (number, (reject, (raw, reason, column, value))) in (1..).zip(rejects.iter().zip(&cases)) {
+        assert_eq!((reject.row, reject.reason), (number, *reason), "{}", reject.message);
+        assert_eq!((reject.column.as_deref(), reject.value.as_deref()), (*column, *value), "row {number}");
+        assert_eq!((&reject.raw.0[..], reject.truncated), (*raw, false), "row {number}");
+        let span = usize::try_from(reject.byte_start).unwrap()..usize::try_from(reject.byte_end).unwrap();
+        assert_eq!(bytes[span].trim_ascii_end(), *raw, "the bytes of the span are those of row {number}");
+    }
+    // What the broker would not take is named by its span and kept as far as it fits.
+    assert_eq!((oversized.reason, oversized.row, oversized.truncated), (Reason::MessageTooLarge, 11, true));
+    assert!(oversized.byte_end - oversized.byte_start > 2 << 20);
+    assert!(bytes[usize::try_from(oversized.byte_start).unwrap()..].starts_with(&oversized.raw.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reject_says_what_a_person_can_act_on() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.land("a.csv", format!("{HEADER}1,view,2024-03-13T10:21:14Z,c,p,\"12,50\"\n"));
+    bed.until_finished("a.csv", 1).await;
+    let contents = bed.contents().await;
+    assert_eq!(
+        contents.rejects()[0].message,
+        "column price: \"12,50\" is not a decimal number; for a decimal comma set decimal = \",\" in its [[source]]"
+    );
+    tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appended_rows_follow_and_a_later_account_replaces_the_earlier_one() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    let first = bed.until_finished("a.csv", 3).await;
+    bed.append("a.csv", row(4) + &row(5));
+    let second = bed.until_finished("a.csv", 5).await;
+    assert_eq!(first.file_id, second.file_id);
+    assert!(second.revision > first.revision);
+    tailer.drain().await;
+    assert_eq!(bed.contents().await.rows_of(first.file_id), [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_keep_a_files_order_while_many_files_flow() {
+    let bed = Bed::start().await;
+    for file in 0..40_u128 {
+        bed.land(&format!("{file:02}.csv"), rows(file * 1_000 + 1..=file * 1_000 + 100));
+    }
+    let tailer = bed.tail();
+    bed.until_rows(4_000).await;
+    tailer.drain().await;
+    let contents = bed.contents().await;
+    assert_eq!(contents.files().len(), 40);
+    for file in contents.files() {
+        assert_eq!(contents.rows_of(file), (1..=100).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_cannot_be_mapped_parks_its_file_and_others_flow_on() {
+    let bed = Bed::start().await;
+    bed.land("odd.csv", "when,what\n2024-03-13,view\n");
+    bed.land("good.csv", rows(1..=2));
+    let closing = bed.close_all();
+    let outcome = bed.tail_once().end().await.unwrap();
+    let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
+    assert_eq!(*path, bed.path("odd.csv"));
+    assert!(why.contains("no column for event_type; expected one of") && why.contains("found when, what"), "{why}");
+    assert!(bed.path("odd.csv").exists(), "a parked file stays where it is");
+    assert_eq!(bed.contents().await.rows().len(), 2);
+
+    // Mended, it flows at the next look.
+    let tailer = bed.tail();
+    fs::write(bed.path("odd.csv"), "ts,event\n2024-03-13 00:00:00,view\n").unwrap();
+    bed.until_finished("odd.csv", 1).await;
+    until("it is archived too", async || bed.archived().len() == 2).await;
+    assert!(tailer.drain().await.parked.is_empty());
+    drop(closing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_section_maps_its_files_and_no_others() {
+    let bed = Bed::start_with(|config| {
+        config.source = vec![common::config::Source {
+            name: "shop".to_owned(),
+            files: "shop_*".to_owned(),
+            delimiter: Some(';'),
+            decimal: ',',
+            comment: Some('#'),
+            columns: [("event_type", "aktion"), ("event_timestamp", "zeit"), ("price", "preis")]
+                .map(|(column, name)| (column.to_owned(), name.to_owned()))
+                .into(),
+            type_aliases: [("kauf".to_owned(), "purchase".to_owned())].into(),
+            time_zone: Some("Europe/Berlin".parse().unwrap()),
+            ..common::config::Source::default()
+        }];
+    })
+    .await;
+    bed.land("shop_1.csv", "# von gestern\nzeit;aktion;preis\n2024-03-13 10:21:14;kauf;12,50\n");
+    bed.land("other.csv", rows(1..=1));
+    let tailer = bed.tail();
+    let account = bed.until_finished("shop_1.csv", 1).await;
+    assert_eq!(account.source, "shop");
+    assert_eq!(bed.until_finished("other.csv", 1).await.source, "built-in");
+    tailer.drain().await;
+    let contents = bed.contents().await;
+    let events = contents.events();
+    let event = events.iter().find(|event| event.file_id == account.file_id).unwrap();
+    assert_eq!((&*event.event_type, &*event.event_timestamp), ("purchase", "2024-03-13T09:21:14Z"));
+    assert_eq!(event.price.as_deref(), Some("12.50"));
+}

@@ -1,0 +1,27 @@
+-- Puts new rows into events. Rows whose fate was settled before stay where they are, and keys are sorted, so that
+-- two replicas wait for each other in one order. Answers how many rows of each file are new.
+with inserted as (
+    insert into events (
+    event_id, event_type, event_timestamp, customer_id, customer_name, customer_email, customer_address, session_id,
+    user_agent, ip_address, product_id, product_name, category, brand, sku, price, price_category, device_type,
+    attributes, file_id, source_row, source_event_id, batch_id
+    )
+    select
+    event_id, event_type, event_timestamp, customer_id, customer_name, customer_email, customer_address, session_id,
+    user_agent, ip_address, product_id, product_name, category, brand, sku, price, price_category, device_type,
+    attributes, file_id, source_row, source_event_id, batch_id
+    from incoming
+    where
+        not exists (
+            select from duplicates as settled
+            where settled.file_id = incoming.file_id and settled.source_row = incoming.source_row
+        )
+        and not exists (
+            select from corrupt_records as settled
+            where settled.file_id = incoming.file_id and settled.source_row = incoming.source_row
+        )
+    order by event_id, file_id, source_row
+    on conflict (event_id) do nothing
+    returning file_id
+)
+select file_id, count(*) from inserted group by file_id;

@@ -1,0 +1,2 @@
+-- The newest migration that was applied.
+select max(version) from _sqlx_migrations where success;
