@@ -12,7 +12,7 @@ use serde::Serialize;
 const SHOWN: usize = 20;
 
 /// Half of the rows took longer than this: it was the files' age that was measured.
-const OLD_MS: f64 = 60_000.0;
+pub(crate) const OLD_MS: f64 = 60_000.0;
 
 /// The account of a run.
 #[derive(Debug, Serialize)]
@@ -78,27 +78,23 @@ impl Account {
 
     /// As a table and one line.
     pub(crate) fn to_text(&self) -> String {
-        let mut text = format!("{}\n", self.table());
-        for parked in &self.parked {
-            text += &format!("parked: {}: {}\n", parked.file.display(), parked.reason);
-        }
-        let open = self.files.iter().filter(|file| !file.closed).count();
+        let mut lines = vec![self.table().to_string()];
+        let parked = self.parked.iter();
+        lines.extend(parked.map(|parked| format!("parked: {}: {}", parked.file.display(), parked.reason)));
+        let (all, open) = (self.files.len(), self.files.iter().filter(|file| !file.closed).count());
         if open > 0 {
-            text += &format!(
-                "{open} of {} files are not complete; the next run goes on with them\n",
-                self.files.len()
-            );
+            lines.push(format!("{open} of {all} files are not complete; the next run goes on with them"));
         }
-        if self.rows_written == 0 {
-            return text + "nothing new: every row was in its table before\n";
-        }
-        text += &format!("{:.0} rows/s", self.rows_per_second);
         let Latency { p50, p99 } = self.latency_ms;
-        if p50 > OLD_MS {
-            return text
-                + "; the files are older than this run, so there is no time from written to queryable\n";
-        }
-        text + &format!(", from written to queryable p50 {p50:.1} ms, p99 {p99:.1} ms\n")
+        lines.push(if self.rows_written == 0 {
+            "nothing new: every row was in its table before".to_owned()
+        } else if p50 > OLD_MS {
+            format!("{:.0} rows/s; the files are older than this run", self.rows_per_second)
+        } else {
+            let rate = self.rows_per_second;
+            format!("{rate:.0} rows/s, from written to queryable p50 {p50:.1} ms, p99 {p99:.1} ms")
+        });
+        lines.join("\n")
     }
 
     fn table(&self) -> Table {

@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 use common::config::{Args, Config, Flags};
 use common::{Exit, Shutdown, telemetry};
 
+use sandbox::Services;
+
 use crate::live::Line;
 use crate::{psql, services, status, up};
 
@@ -24,7 +26,7 @@ enum Command {
     Up(up::Up),
     /// Open psql on the database.
     Psql {
-        /// Handed to psql, such as -c 'select * from v_event_summary'.
+        /// Handed to psql, such as `-c 'select * from v_event_summary'`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         psql: Vec<String>,
     },
@@ -61,16 +63,15 @@ impl Cli {
             Command::Up(up) => up.run(config, line, shutdown).await,
             Command::Psql { psql } => psql::run(config, &psql).await,
             Command::Status { json } => status::run(config, json, &shutdown).await,
-            Command::Producer { command } if !command.needs_services() => {
-                command.execute(&config, shutdown).await
-            }
             Command::Producer { command } => {
-                let own = services::provide(&mut config).await?;
-                services::end_with(own, command.execute(&config, shutdown)).await
+                let needed = Services { nats: command.needs_nats(), postgres: false };
+                let own = services::provide(&mut config, needed).await?;
+                services::end_with(own, Box::pin(command.execute(&config, shutdown))).await
             }
             Command::Consumer { command } => {
-                let own = services::provide(&mut config).await?;
-                services::end_with(own, command.execute(&config, shutdown)).await
+                let needed = Services { nats: command.needs_nats(), postgres: true };
+                let own = services::provide(&mut config, needed).await?;
+                services::end_with(own, Box::pin(command.execute(&config, shutdown))).await
             }
         }
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::account::OLD_MS;
+
 /// Between lines where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
@@ -70,7 +72,6 @@ impl Live {
     }
 
     /// Draws what there is to see now.
-    #[expect(clippy::print_stderr, reason = "the live line where there is no terminal")]
     pub(crate) fn draw(&mut self, sight: &Sight) {
         let rows = sight.events + sight.duplicates + sight.corrupt;
         let seconds = self.drawn.elapsed().as_secs_f64().max(0.001);
@@ -81,7 +82,7 @@ impl Live {
             self.line.bar.set_message(text);
             self.line.bar.tick();
         } else {
-            eprintln!("{text}");
+            tracing::info!("{text}");
         }
     }
 }
@@ -94,7 +95,7 @@ fn words(sight: &Sight, rate: f64) -> String {
     words.push(format!("in stream {}", HumanCount(sight.in_stream)));
     words.push(format!("in table {}", HumanCount(sight.events)));
     words.push(format!("{rate:.0} rows/s"));
-    if let Some((p50, p99)) = sight.latency_ms {
+    if let Some((p50, p99)) = sight.latency_ms.filter(|(p50, _)| *p50 < OLD_MS) {
         words.push(format!("p50 {p50:.1} ms p99 {p99:.1} ms"));
     }
     words.push(format!("duplicates {}", HumanCount(sight.duplicates)));

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use common::Exit;
 use common::config::Config;
+use sandbox::Services;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Command;
 use url::Url;
@@ -11,7 +12,7 @@ use crate::services;
 
 /// Runs psql with `arguments` and gives back how it ended.
 pub(crate) async fn run(mut config: Config, arguments: &[String]) -> anyhow::Result<Exit> {
-    let own = services::provide(&mut config).await?;
+    let own = services::provide(&mut config, Services { nats: false, postgres: true }).await?;
     services::end_with(own, psql(&config, arguments)).await
 }
 

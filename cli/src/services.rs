@@ -21,9 +21,11 @@ pub(crate) fn missing(config: &Config) -> Services {
     Services { nats: config.nats.url.is_none(), postgres: config.database.url.is_none() }
 }
 
-/// Starts what the configuration leaves to us, and enters its URLs.
-pub(crate) async fn start(config: &mut Config) -> Result<Option<Sandbox>, sandbox::Error> {
-    let services = missing(config);
+/// Starts what is needed and the configuration leaves to us, and enters its URLs.
+pub(crate) async fn start(config: &mut Config, needed: Services) -> Result<Option<Sandbox>, sandbox::Error> {
+    let missing = missing(config);
+    let services =
+        Services { nats: needed.nats && missing.nats, postgres: needed.postgres && missing.postgres };
     if !services.nats && !services.postgres {
         return Ok(None);
     }
@@ -33,11 +35,14 @@ pub(crate) async fn start(config: &mut Config) -> Result<Option<Sandbox>, sandbo
 }
 
 /// As [`start`], unless services of a running process are there already.
-pub(crate) async fn provide(config: &mut Config) -> Result<Option<Sandbox>, sandbox::Error> {
+pub(crate) async fn provide(
+    config: &mut Config,
+    needed: Services,
+) -> Result<Option<Sandbox>, sandbox::Error> {
     if let Some(running) = sandbox::attach(&config.data_dir)? {
         enter(config, &running);
     }
-    start(config).await
+    start(config, needed).await
 }
 
 /// Runs `command`, then stops the services that were started for it.
@@ -45,7 +50,7 @@ pub(crate) async fn end_with(
     own: Option<Sandbox>,
     command: impl Future<Output = anyhow::Result<Exit>>,
 ) -> anyhow::Result<Exit> {
-    let result = command.await;
+    let result = Box::pin(command).await;
     if let Some(own) = own {
         own.stop().await?;
     }

@@ -3,9 +3,10 @@
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::stream::{DURABLE, STREAM};
-use common::{Exit, Shutdown, nats};
+use common::{Exit, Shutdown, nats, say};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
+use sandbox::Services;
 use serde::Serialize;
 
 use crate::account::Total;
@@ -50,13 +51,13 @@ struct FilesStatus {
 
 /// Prints the status.
 pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
-    let own = services::provide(&mut config).await?;
-    services::end_with(own, async {
+    let own = services::provide(&mut config, Services::BOTH).await?;
+    let telling = Box::pin(async {
         let status = read(&config, shutdown).await?;
         print(&status, json)?;
         Ok(Exit::Ok)
-    })
-    .await
+    });
+    services::end_with(own, telling).await
 }
 
 async fn read(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Status> {
@@ -96,40 +97,38 @@ async fn of_stream(mut stream: Stream) -> anyhow::Result<(StreamStatus, Vec<Cons
     Ok((status, consumers.collect()))
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 fn print(status: &Status, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(status)?);
+        say(format_args!("{}", serde_json::to_string_pretty(status)?));
         return Ok(());
     }
     let Status { stream, consumers, files, total } = status;
     let room = HumanBytes(stream.max_bytes.unsigned_abs());
-    println!(
+    say(format_args!(
         "stream     {} messages, {} of {room}, sequences {} to {}",
         HumanCount(stream.messages),
         HumanBytes(stream.bytes),
         stream.first_sequence,
         stream.last_sequence
-    );
+    ));
     for consumer in consumers {
         let who = if consumer.name == DURABLE { "consumers" } else { "replay" };
-        println!(
+        say(format_args!(
             "{who:<10} {}: {} pending, {} unacknowledged, {} redelivered, all read up to sequence {}",
             consumer.name,
             HumanCount(consumer.pending),
             consumer.unacknowledged,
             consumer.redelivered,
             consumer.floor
-        );
+        ));
     }
-    println!("files      {} closed, {} open", files.closed, files.open);
+    say(format_args!("files      {} closed, {} open", files.closed, files.open));
     let count = |count: i64| HumanCount(count.unsigned_abs());
-    println!(
-        "rows       {} read = {} events + {} duplicates + {} corrupt",
-        count(total.rows_read),
+    say(format_args!(
+        "rows       {} events + {} duplicates + {} corrupt",
         count(total.events),
         count(total.duplicates),
         count(total.corrupt_records)
-    );
+    ));
     Ok(())
 }

@@ -17,5 +17,5 @@ mod shutdown;
 
 pub use clock::Clock;
 pub use origin::{FileId, Origin, Row};
-pub use report::Exit;
+pub use report::{Exit, say};
 pub use shutdown::Shutdown;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation};
 use async_nats::jetstream;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use secrecy::{ExposeSecret, SecretString};
@@ -74,12 +75,12 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
     let mut pause = Duration::from_millis(100);
     let mut told = false;
     let client = loop {
-        let attempt = options(config, name, &servers, connections.clone()).await?.connect(servers.clone()).await;
+        let attempt =
+            options(config, name, &servers, connections.clone()).await?.connect(servers.clone()).await;
         let error = match attempt {
             Ok(client) => break client,
             Err(error) => error,
         };
-        use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation};
         if matches!(error.kind(), Authentication | AuthorizationViolation) {
             return Err(Error::Refused { address });
         }

@@ -1,5 +1,6 @@
 //! How a process says how it ended: an exit code, and one line for a person.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// The exit codes of every command.
@@ -35,6 +36,11 @@ impl Exit {
             }
         }
     }
+}
+
+/// Prints a command's answer on standard output. A reader that has gone away, as `head` does, is no failure.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a process goes to the person who ran it")]

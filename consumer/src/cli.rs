@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Subcommand;
 use common::config::{Config, Flags};
 use common::{Exit, Shutdown};
@@ -48,17 +47,22 @@ impl Command {
         flags
     }
 
+    /// Whether it needs the broker.
+    pub fn needs_nats(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
     /// Does it.
     pub async fn execute(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<Exit> {
+        config.needs_database()?;
         match self {
             Self::Migrate => {
                 migrate(config, &shutdown).await?;
                 tracing::info!("the schema is up to date");
             }
             Self::Run(_) => {
-                let counts = run(config, Arc::new(Progress::new()), shutdown)
-                    .await
-                    .context("the consumer stopped; what was not acknowledged will be delivered again")?;
+                config.needs_nats()?;
+                let counts = run(config, Arc::new(Progress::new()), shutdown).await?;
                 tracing::info!(
                     events = counts.events,
                     duplicates = counts.duplicates,

@@ -23,19 +23,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let mut flags = cli.command.flags();
-    flags.set("data_dir", "--data-dir", cli.args.data_dir.as_ref());
-    let loaded = Config::load(cli.args.config.as_deref(), &flags)?;
+    let loaded = Config::load_with(&cli.args, cli.command.flags())?;
     if cli.args.print_config {
-        print(&loaded.show());
-        return Ok(Exit::Ok);
+        return Ok(loaded.print());
     }
     let _logs = telemetry::start(&loaded.config.log, "consumer")?;
     let shutdown = Shutdown::on_signals(loaded.config.shutdown.grace);
     cli.command.execute(&loaded.config, shutdown).await
-}
-
-#[expect(clippy::print_stdout, reason = "what --print-config asks for")]
-fn print(text: &str) {
-    println!("{text}");
 }

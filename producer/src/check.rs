@@ -11,6 +11,7 @@ use crate::checkpoint::{Checkpoint, Reached};
 use crate::map::{Mapping, delimiter_of, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
+use crate::tail::followed::UNFINISHED;
 use crate::tail::head;
 use crate::tail::identity::Identity;
 use crate::tail::reading::{Chunk, Reading};
@@ -74,9 +75,10 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
     let (mut buffer, seen) = Buffer::open(path, &Reached::default()).map_err(read)?;
     let mut got = buffer.fill().map_err(read)?;
     let head = loop {
-        match head::find(buffer.rest(), splitter, got != Got::More).map_err(parked)? {
+        match head::find(buffer.rest(), splitter, got == Got::End).map_err(parked)? {
             Some(head) => break head,
             None if got == Got::More => got = buffer.fill().map_err(read)?,
+            None if got == Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
             None => return Err(parked("there is no header".to_owned())),
         }
     };
@@ -98,7 +100,7 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
         }
         match got {
             Got::End => break,
-            Got::Unfinished => return Err(parked("the compressed file stops before its end".to_owned())),
+            Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
             Got::More => got = buffer.fill().map_err(read)?,
         }
     }

@@ -61,7 +61,8 @@ pub async fn tail(
     archive::end_moves(&store)?;
     let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
     let (events, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await?;
-    let bucket = stream::closed_bucket(&nats.jetstream).await?;
+    // Its errors are said now; `closed` makes it again where the broker loses it.
+    stream::closed_bucket(&nats.jetstream).await?;
     let context = Context {
         config: config.clone(),
         store: store.clone(),
@@ -73,11 +74,12 @@ pub async fn tail(
     let (wakes, inbox) = mpsc::channel(WAKES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
     let publisher =
-        Publisher::new(nats, config.clone(), store.clone(), progress, wakes.clone(), incarnation).await?;
+        Publisher::new(nats.clone(), config.clone(), store.clone(), progress, wakes.clone(), incarnation)
+            .await?;
     let mut stages = JoinSet::new();
     stages.spawn(publisher.run(chunks, shutdown.clone()));
     let mut aids = JoinSet::new();
-    aids.spawn(closed::watch(bucket, wakes.clone()));
+    aids.spawn(closed::watch(nats, wakes.clone()));
     aids.spawn(purge::run(events, config.stream.clone()));
     aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every));
 
@@ -86,11 +88,11 @@ pub async fn tail(
         tail::run(context, &landing, (wakes, inbox), to_publisher, ending, &shutdown)
     })
     .await?;
-    let published = stages.join_next().await;
+    let acknowledged = stages.join_next().await;
     aids.shutdown().await;
     store.flush()?;
-    if let Some(published) = published {
-        published??;
+    if let Some(ended) = acknowledged {
+        ended??;
     }
     Ok(outcome?)
 }

@@ -26,6 +26,9 @@ use crate::window::Window;
 /// What the broker says when the stream is full.
 const FULL: u64 = 10_077;
 
+/// A full stream that has room again within this time is its ordinary way to hold back.
+const SAID_AFTER: Duration = Duration::from_secs(1);
+
 /// Why publishing ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,8 +73,15 @@ pub(crate) struct Publisher {
     backlog: VecDeque<Step>,
     stream: Incarnation,
     generation: u64,
-    /// Since when the broker refuses, for one line at the beginning and one at the end.
-    refused_since: Option<Instant>,
+    /// Set while the broker refuses.
+    refused: Option<Refused>,
+}
+
+/// Since when the broker refuses, and whether that was told: one line when it lasts, one when it ends.
+#[derive(Debug)]
+struct Refused {
+    since: Instant,
+    told: bool,
 }
 
 /// One step of a chunk.
@@ -103,7 +113,7 @@ impl Publisher {
             backlog: VecDeque::new(),
             stream,
             generation: 0,
-            refused_since: None,
+            refused: None,
         })
     }
 
@@ -121,7 +131,10 @@ impl Publisher {
             self.send_backlog().await?;
             tokio::select! {
                 biased;
-                () = shutdown.stopped() => return Err(Error::Stopped(self.window.len())),
+                () = shutdown.stopped() => return match self.window.len() + self.backlog.len() {
+                    0 => Ok(()),
+                    left => Err(Error::Stopped(left)),
+                },
                 Ok(()) = connected.changed() => self.reconnected(&mut chunks).await?,
                 ack = self.acks.next() => self.acknowledge(&ack.ok_or(Error::Closed)?),
                 _ = tick.tick() => self.send_late().await?,
@@ -145,7 +158,7 @@ impl Publisher {
     }
 
     async fn send_backlog(&mut self) -> Result<(), Error> {
-        while self.window.has_room() && self.refused_since.is_none() {
+        while self.window.has_room() && self.refused.is_none() {
             match self.backlog.pop_front() {
                 Some(Step::Send(message)) => {
                     let number = self.window.push(message.subject.clone(), message.payload.clone());
@@ -177,7 +190,8 @@ impl Publisher {
             match serde_json::from_slice::<PubAck>(&message.payload) {
                 Ok(PubAck { seq, error: None }) => Ok(seq),
                 Ok(PubAck { error: Some(refusal), .. }) if refusal.err_code == FULL => {
-                    Err("the stream is full of rows that nobody has read".to_owned())
+                    Err("the stream is full: consumers have to read on, or stream.max_bytes has to grow"
+                        .to_owned())
                 }
                 Ok(PubAck { error: Some(refusal), .. }) => Err(refusal.description),
                 Err(error) => Err(format!("an answer that cannot be read: {error}")),
@@ -185,7 +199,7 @@ impl Publisher {
         };
         match answer {
             Ok(sequence) => {
-                if let Some(since) = self.refused_since.take() {
+                if let Some(Refused { since, told: true }) = self.refused.take() {
                     tracing::info!(waited_s = since.elapsed().as_secs(), "the stream takes messages again");
                 }
                 self.stream.last_sequence = self.stream.last_sequence.max(sequence);
@@ -196,9 +210,10 @@ impl Publisher {
             }
             Err(why) => {
                 self.window.refuse(number);
-                if self.refused_since.is_none() {
+                let refused = self.refused.get_or_insert(Refused { since: Instant::now(), told: false });
+                if !refused.told && refused.since.elapsed() > SAID_AFTER {
                     tracing::warn!(why, "the stream takes no messages; waiting");
-                    self.refused_since = Some(Instant::now());
+                    refused.told = true;
                 }
             }
         }
@@ -247,7 +262,7 @@ impl Publisher {
         self.generation += 1;
         self.backlog.clear();
         self.window.clear();
-        self.refused_since = None;
+        self.refused = None;
         let rewind = Wake::Rewind(now, self.generation);
         // The tailer may itself be waiting for room; what it gives until it has read this is void.
         let send = self.wakes.send(rewind);

@@ -60,7 +60,7 @@ fn customary_value(name: &str, value: &str) -> Value {
 
 /// A URL is never taken apart; anything else may be a number, a boolean or a list.
 fn own_value(key: &str, value: &str) -> Value {
-    if key.ends_with(".url") { Value::from(value) } else { parse(value) }
+    if key == "database.url" || key == "nats.url" { Value::from(value) } else { parse(value) }
 }
 
 fn parse(value: &str) -> Value {

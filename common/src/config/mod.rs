@@ -122,6 +122,20 @@ impl Config {
         Self::load(args.config.as_deref(), &flags)
     }
 
+    /// Refuses a configuration that names no broker.
+    pub fn needs_nats(&self) -> Result<(), Problem> {
+        let missing =
+            "nats.url is not set; set NATS_URL to nats://user:password@host:4222, or use `millrace up`";
+        self.nats.url.as_ref().map(|_| ()).ok_or_else(|| Problem::new(missing))
+    }
+
+    /// Refuses a configuration that names no database.
+    pub fn needs_database(&self) -> Result<(), Problem> {
+        let missing = "database.url is not set; set DATABASE_URL to postgres://user:password@host:5432/database, or \
+                       use `millrace up`";
+        self.database.url.as_ref().map(|_| ()).ok_or_else(|| Problem::new(missing))
+    }
+
     /// Where files land.
     pub fn landing_dir(&self) -> PathBuf {
         self.tail.landing_dir.clone().unwrap_or_else(|| self.data_dir.join("landing"))

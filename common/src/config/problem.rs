@@ -50,7 +50,8 @@ impl Problem {
         Self(match &error.kind {
             Kind::UnknownField(name, known) => unknown(&place, &key, name, known),
             Kind::InvalidType(found, wanted) => {
-                format!("{place}: {key} = {} is of the wrong type; write {wanted}", shown(&key, found))
+                let (found, wanted) = (shown(&key, found), plain(wanted.clone()));
+                format!("{place}: {key} = {found} is of the wrong type; write {wanted}")
             }
             Kind::InvalidValue(found, wanted) => {
                 format!("{place}: {key} = {} cannot be used; write {wanted}", shown(&key, found))
@@ -91,6 +92,15 @@ fn unknown(place: &str, path: &str, name: &str, known: &[&str]) -> String {
 /// The value itself, unless it could hold a password.
 fn shown(key: &str, found: &figment::error::Actual) -> String {
     if key.ends_with("url") { "***".to_owned() } else { found.to_string() }
+}
+
+/// serde names Rust's types; a person wants to know what to write.
+fn plain(wanted: String) -> String {
+    match wanted.as_str() {
+        "u16" | "u64" | "usize" | "i64" => "a whole number".to_owned(),
+        "f64" => "a number".to_owned(),
+        _ => wanted,
+    }
 }
 
 fn one_line(text: &str) -> String {

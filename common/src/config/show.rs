@@ -7,7 +7,7 @@ use serde::Serializer;
 use serde_json::Value;
 
 use super::{Config, Loaded};
-use crate::report::Exit;
+use crate::report::{Exit, say};
 
 /// Serializes a secret as whether there is one.
 #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
@@ -20,16 +20,15 @@ pub(super) fn hide<S: Serializer>(secret: &Option<SecretString>, serializer: S) 
 
 impl Loaded {
     /// Prints what [`Loaded::show`] says: `--print-config` asks for nothing else.
-    #[expect(clippy::print_stdout, reason = "the answer to --print-config")]
     pub fn print(&self) -> Exit {
-        print!("{}", self.show());
+        say(self.show().trim_end());
         Exit::Ok
     }
 
     /// One line a setting: `key = value  # place`. Unset ones are left out.
     pub fn show(&self) -> String {
         let mut lines = String::new();
-        let all = serde_json::to_value(&self.config).unwrap_or_else(|_| Value::Null);
+        let all = serde_json::to_value(&self.config).unwrap_or(Value::Null);
         self.list(&mut lines, "", &all);
         lines
     }
@@ -50,11 +49,16 @@ impl Loaded {
             }
             value => {
                 let place =
-                    self.figment.find_metadata(key).map_or_else(|| "default".to_owned(), Config::place);
+                    self.figment.find_metadata(root(key)).map_or_else(|| "default".to_owned(), Config::place);
                 let _ = writeln!(lines, "{key} = {value}  # {place}");
             }
         }
     }
+}
+
+/// figment knows where a list comes from, but not where its entries do.
+fn root(key: &str) -> &str {
+    if key.starts_with("source.") { "source" } else { key }
 }
 
 impl Config {

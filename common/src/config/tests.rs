@@ -47,7 +47,10 @@ fn a_value_out_of_range_says_what_to_write() {
 #[test]
 fn a_value_of_the_wrong_type_says_what_to_write() {
     let line = load("", &[("MILLRACE_BATCH__ROWS", "many")]).unwrap_err();
-    assert!(line.contains("batch.rows = string \"many\" is of the wrong type; write"), "{line}");
+    assert!(
+        line.contains("batch.rows = string \"many\" is of the wrong type; write a whole number"),
+        "{line}"
+    );
     let line = load("[tail]\non_close = \"move\"", &[]).unwrap_err();
     assert!(
         line.contains("tail.on_close = \"move\" is not known; write one of archive, keep, delete"),

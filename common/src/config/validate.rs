@@ -55,7 +55,7 @@ fn clamp(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn out_of<T: PartialOrd + std::fmt::Display>(
+fn out_of<T: PartialOrd + std::fmt::Display + Copy>(
     key: &str,
     value: T,
     range: &RangeInclusive<T>,

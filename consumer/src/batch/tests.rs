@@ -3,6 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 
+use common::{Shutdown, config};
+
 use super::*;
 use crate::decode::decode;
 use crate::fetch::Message;
@@ -46,7 +48,7 @@ async fn a_batch_ends_at_its_limit_of_rows() {
 #[tokio::test(start_paused = true)]
 async fn memory_is_free_only_when_the_batch_is_done() {
     // Room for two batches of one row.
-    let (queue, batches) = queue(&config::Batch { bytes: 300, ..config::Batch::default() }, 1, 0);
+    let (queue, batches) = queue(&config::Batch { bytes: 700, ..config::Batch::default() }, 1, 0);
     assert!(queue.put(delivery(1, 1)).await && queue.put(delivery(2, 2)).await);
     let batch = batches.next(&Shutdown::new()).await.unwrap();
     assert_eq!(batch.rows.len(), 1);

@@ -7,7 +7,7 @@ mod corrupt;
 mod row;
 
 pub(crate) use corrupt::{Corrupt, Stage};
-pub(crate) use row::{FIELDS, Row};
+pub(crate) use row::Row;
 
 use common::event::Reason;
 use common::stream;

@@ -14,7 +14,7 @@ use super::Fault;
 use crate::fetch::Position;
 
 /// The fields of a [`Row::line`]: the columns of `sql/copy_events.sql` but for the last.
-pub(crate) const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 22] = [
     "event_id",
     "event_type",
     "event_timestamp",
@@ -54,7 +54,7 @@ pub(crate) struct Row {
     /// When it was written to its file, in microseconds since 1970.
     pub(crate) written_us: i64,
     /// [`FIELDS`], each ended by a tab; `batch_id`, the last column, is known only when it is written.
-    pub(crate) line: Box<[u8]>,
+    pub(crate) line: Vec<u8>,
 }
 
 impl Row {
@@ -97,7 +97,7 @@ impl Row {
             event_id: event.event_id,
             position,
             written_us: event.written_us,
-            line: line.0.into_boxed_slice(),
+            line: line.0,
         })
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use sqlx::{Executor, PgConnection};
 
 use super::Error;
-use super::put::{self, INCOMING};
+use super::copy::{INCOMING, copy};
 use super::refused;
 use super::tally::Tally;
 use crate::batch::{Batch, BatchId};
@@ -67,7 +67,7 @@ async fn settle(
     rows: &[Row],
     tally: &mut Tally,
 ) -> Result<(), sqlx::Error> {
-    put::put(connection, INCOMING, batch, rows).await?;
+    copy(connection, INCOMING, batch, rows).await?;
     let new = by_file(connection, include_str!("../../../sql/insert_new.sql")).await?;
     let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX) - count(&new);
     let mut duplicates = Vec::new();

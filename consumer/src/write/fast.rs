@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::put::{self, EVENTS};
+use super::copy::{EVENTS, copy};
 use super::tally::Tally;
 use crate::batch::Batch;
 use crate::decode::Row;
@@ -24,7 +24,7 @@ pub(super) async fn insert(
     if batch.rows.is_empty() {
         return Ok(());
     }
-    put::put(connection, EVENTS, batch.id, &batch.rows).await?;
+    copy(connection, EVENTS, batch.id, &batch.rows).await?;
     for row in &batch.rows {
         tally.file(Some(row.origin.file.get())).events += 1;
     }

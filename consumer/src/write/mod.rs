@@ -9,7 +9,7 @@ mod committed;
 mod habit;
 
 mod transaction; // one attempt
-mod put;
+mod copy;
 mod fast;
 mod careful;
 mod refused;

@@ -7,10 +7,7 @@ use common::wire::VERSION;
 use serde_json::Value;
 use sqlx::postgres::PgDatabaseError;
 
-use crate::decode::{Corrupt, FIELDS, Row, Stage};
-
-/// Columns that are not text, which any value suits.
-const TYPED: [&str; 4] = ["ip_address", "price", "attributes", "event_timestamp"];
+use crate::decode::{Corrupt, Row, Stage};
 
 /// `error` is what PostgreSQL said about this row alone.
 pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
@@ -18,7 +15,7 @@ pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
         sqlx::Error::Database(database) => database.try_downcast_ref::<PgDatabaseError>(),
         _ => None,
     };
-    let column = server.and_then(|error| column(error, row));
+    let column = server.and_then(column);
     let value = row.fields().find(|(name, _)| Some(*name) == column).and_then(|(_, value)| value);
     Corrupt {
         origin: Some(row.origin),
@@ -34,25 +31,12 @@ pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
     }
 }
 
-/// The column at fault: in the error itself for a missing value, in the constraint's name for a check; for a value
-/// of the wrong type it is one of the few columns that are not text.
-fn column(error: &PgDatabaseError, row: &Row) -> Option<&'static str> {
+/// The column at fault: in the error itself for a missing value, in the constraint's name for a check, in the
+/// context (`COPY incoming, line 1, column price: "x"`) for a value of the wrong type.
+fn column(error: &PgDatabaseError) -> Option<&str> {
     let of_check = || error.constraint()?.strip_prefix("events_")?.strip_suffix("_check");
-    let named = error.column().or_else(of_check);
-    let typed = || match error.code() {
-        "22003" => Some("price"),
-        "22007" | "22008" => Some("event_timestamp"),
-        "22P05" => Some("attributes"),
-        _ => None,
-    };
-    let quoted = || {
-        let mut typed = row.fields().filter(|(name, _)| TYPED.contains(name));
-        typed.find(|(_, value)| value.as_deref().is_some_and(|value| error.message().contains(value)))
-    };
-    match named {
-        Some(named) => FIELDS.into_iter().find(|name| *name == named),
-        None => typed().or_else(|| quoted().map(|(name, _)| name)),
-    }
+    let of_context = || Some(error.r#where()?.split_once(", column ")?.1.split([':', ',']).next()?.trim());
+    error.column().or_else(of_check).or_else(of_context)
 }
 
 /// The message that brought the row, made again from what was kept of it, so that it can be mended and sent again.

@@ -4,6 +4,7 @@
 mod bed;
 
 mod accounts; // closing files, the ledger
+mod commit; // an unknown outcome
 mod drain; // ending
 mod outage; // lost connections
 mod refused; // rows that become corrupt records

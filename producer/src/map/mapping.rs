@@ -9,7 +9,7 @@ use common::event::COLUMNS;
 use serde::{Deserialize, Serialize};
 
 use crate::map::EventTypeRule;
-use crate::map::values::TimeForm;
+use crate::map::time::TimeForm;
 
 /// Names under which other systems keep the event's columns.
 const ALIASES: [(&str, &[&str]); 15] = [

@@ -3,8 +3,11 @@
 
 mod event_type;
 mod mapping;
-mod row;
+mod time;
+mod price;
 mod values;
+mod row;
+mod reject;
 
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use common::FileId;
 use common::event::{COLUMNS, Reason};
 use common::stream;
-use common::wire::{Bytes64, EventMessage, RejectMessage, Text, VERSION};
+use common::wire::{EventMessage, Text, VERSION};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::map::Mapping;
-use crate::map::values::{self, Refusal, TimeForm};
+use crate::map::reject::Rejection;
+use crate::map::time::{TimeForm, timestamp};
+use crate::map::values::{self, Refusal};
+use crate::map::{Mapping, price};
 use crate::tail::records::Field;
 
 /// Subjects are kept for this many event types; beyond it they are made anew.
@@ -37,15 +39,6 @@ pub(crate) struct Mapped {
     pub payload: Bytes,
     /// Set where the row is no event.
     pub rejected: Option<(Reason, String)>,
-}
-
-/// A row that is no event: why, the event's column and the value at fault, and the sentence.
-#[derive(Debug)]
-struct Rejection {
-    reason: Reason,
-    column: Option<&'static str>,
-    value: Option<String>,
-    message: String,
 }
 
 /// Turns the records of one file into messages.
@@ -85,31 +78,25 @@ impl Mapper {
     pub(crate) fn map(&mut self, raw: &[u8], fields: &[Field], position: Position) -> Mapped {
         let message = match std::str::from_utf8(raw) {
             Ok(record) => self.event(record, fields, position),
-            Err(error) => Err(Rejection {
-                reason: Reason::NotUtf8,
-                column: None,
-                value: None,
-                message: format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1),
-            }),
+            Err(error) => {
+                let at = error.valid_up_to() + 1;
+                Err(Rejection::of_row(Reason::NotUtf8, format!("byte {at} of the row is not UTF-8")))
+            }
         };
         match message {
             Ok((_, payload)) if payload.len() > self.max_payload => {
                 let (size, limit) = (payload.len(), self.max_payload);
                 let message = format!("the row makes a message of {size} bytes, the broker takes {limit}");
-                self.reject(
-                    raw,
-                    position,
-                    Rejection { reason: Reason::MessageTooLarge, column: None, value: None, message },
-                )
+                Rejection::of_row(Reason::MessageTooLarge, message).into_message(raw, position, limit)
             }
             Ok((subject, payload)) => Mapped { subject, payload, rejected: None },
-            Err(rejection) => self.reject(raw, position, rejection),
+            Err(rejection) => rejection.into_message(raw, position, self.max_payload),
         }
     }
 
     /// The message for bytes that are no record.
     pub(crate) fn refuse(&self, raw: &[u8], position: Position, reason: Reason, message: String) -> Mapped {
-        self.reject(raw, position, Rejection { reason, column: None, value: None, message })
+        Rejection::of_row(reason, message).into_message(raw, position, self.max_payload)
     }
 
     fn event(
@@ -151,13 +138,13 @@ impl Mapper {
         let time = value(EVENT_TIMESTAMP).unwrap_or_default();
         let time = time.trim();
         let form = self.mapping.time_form.unwrap_or_else(|| TimeForm::of(time));
-        let event_timestamp = values::timestamp(time, self.mapping.time_zone, form)
+        let event_timestamp = timestamp(time, self.mapping.time_zone, form)
             .map_err(|refusal| self.at_column(EVENT_TIMESTAMP, time, refusal))?;
         let price = match value(PRICE) {
             None => None,
-            Some(price) => Some(
-                values::price(price.trim(), self.mapping.decimal)
-                    .map_err(|refusal| self.at_column(PRICE, &price, refusal))?,
+            Some(text) => Some(
+                price::price(text.trim(), self.mapping.decimal)
+                    .map_err(|refusal| self.at_column(PRICE, &text, refusal))?,
             ),
         };
         let ip_address = value(IP_ADDRESS);
@@ -194,25 +181,22 @@ impl Mapper {
             category: text(12),
             brand: text(13),
             sku: text(14),
-            price_category: price.as_deref().map(|price| values::price_category(price, low, medium).into()),
+            price_category: price.as_deref().map(|price| price::category(price, low, medium).into()),
             price: price.map(Text::from),
             device_type: device.map(Text::from),
             attributes: attributes.as_deref(),
         };
         let mut payload = Vec::with_capacity(record.len() + 512);
-        serde_json::to_writer(&mut payload, &message).map_err(|error| Rejection {
-            reason: Reason::UndecodableMessage,
-            column: None,
-            value: None,
-            message: format!("the row cannot be written as JSON: {error}"),
+        serde_json::to_writer(&mut payload, &message).map_err(|error| {
+            let message = format!("the row cannot be written as JSON: {error}");
+            Rejection::of_row(Reason::UndecodableMessage, message)
         })?;
         Ok((event_type.into_owned(), form, payload.into()))
     }
 
     fn check_shape(&self, record: &str, fields: &[Field]) -> Result<(), Rejection> {
-        let whole = |reason, message| Rejection { reason, column: None, value: None, message };
         if memchr::memchr(0, record.as_bytes()).is_some() {
-            return Err(whole(
+            return Err(Rejection::of_row(
                 Reason::NulCharacter,
                 "the row holds a NUL character, which text cannot".to_owned(),
             ));
@@ -223,7 +207,7 @@ impl Mapper {
             std::cmp::Ordering::Equal => return Ok(()),
             std::cmp::Ordering::Greater => Reason::TooManyFields,
         };
-        Err(whole(reason, format!("{found} fields where the header has {wanted}")))
+        Err(Rejection::of_row(reason, format!("{found} fields where the header has {wanted}")))
     }
 
     /// The id, and the file's own id where that is no UUID.
@@ -299,31 +283,6 @@ impl Mapper {
             value: Some(value.to_owned()),
             message: format!("column {name}: \"{value}\" {what}"),
         }
-    }
-
-    /// The row as it stands in the file, cut where it would not fit a message in base64.
-    fn reject(&self, raw: &[u8], position: Position, rejection: Rejection) -> Mapped {
-        let fits = self.max_payload / 2;
-        let kept = &raw[..raw.len().min(fits)];
-        let cut = |text: String| text.chars().take(1_000).collect::<String>();
-        let Rejection { reason, column, value, message } = rejection;
-        let message = cut(message);
-        let body = RejectMessage {
-            v: VERSION,
-            file_id: position.file,
-            row: position.row,
-            written_us: position.written_us,
-            byte_start: position.byte_start.cast_signed(),
-            byte_end: position.byte_end.cast_signed(),
-            reason,
-            message: message.clone(),
-            column: column.map(str::to_owned),
-            value: value.map(cut),
-            raw: Bytes64(kept.to_vec()),
-            truncated: kept.len() < raw.len(),
-        };
-        let payload = serde_json::to_vec(&body).unwrap_or_default().into();
-        Mapped { subject: Subject::from_static(stream::REJECTED), payload, rejected: Some((reason, message)) }
     }
 }
 

@@ -27,7 +27,12 @@ pub(crate) enum Got {
 
 /// Whether the name says that the file is compressed.
 pub(crate) fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz" || extension == "zst")
+    matches!(ending(path).as_str(), "gz" | "zst")
+}
+
+/// What follows the name's last dot, in small letters.
+fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
 impl Content {
@@ -38,10 +43,9 @@ impl Content {
         let seen = Seen::from(&file.metadata()?);
         let before = offset.min(TAIL as u64);
         let skipped = offset - before;
-        let mut reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str())
-        {
-            Some("gz") => Box::new(MultiGzDecoder::new(BufReader::new(file))),
-            Some("zst") => Box::new(
+        let mut reader: Box<dyn Read + Send> = match ending(path).as_str() {
+            "gz" => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+            "zst" => Box::new(
                 StreamingDecoder::new(BufReader::new(file)).map_err(|_| io::ErrorKind::UnexpectedEof)?,
             ),
             _ => {

@@ -19,6 +19,9 @@ use crate::tail::identity::{Identity, Seen, hash};
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::records::Splitter;
 
+/// Why a compressed file is parked.
+pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
+
 /// What all files of one tailer share.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -124,7 +127,12 @@ impl Followed {
         reading.take(&mut self.buffer, at_end, self.seen.written_us, chunk);
         match got {
             Got::More => Ok(Turn::More),
-            Got::Unfinished => Ok(unfinished(finish)),
+            Got::Unfinished => {
+                if finish {
+                    reading.announce(FileState::Open, context.clock, chunk);
+                }
+                Ok(unfinished(finish))
+            }
             Got::End if reading.checkpoint.state == State::Kept => Ok(Turn::Done),
             Got::End if finish => {
                 reading.announce(FileState::Finished, context.clock, chunk);
@@ -244,11 +252,7 @@ impl Followed {
 }
 
 fn unfinished(finish: bool) -> Turn {
-    if finish {
-        Turn::Parked("the compressed file stops before its end; copy it again".to_owned())
-    } else {
-        Turn::Waiting
-    }
+    if finish { Turn::Parked(UNFINISHED.to_owned()) } else { Turn::Waiting }
 }
 
 /// Whether the stream no longer has what the checkpoint says it took. A sequence below its first one was only purged.

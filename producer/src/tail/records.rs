@@ -49,7 +49,7 @@ impl Field {
 impl Splitter {
     /// How many bytes of blank and comment lines stand before the next record; `None` where the end of such a line
     /// has not come yet.
-    pub(crate) fn skip(&self, bytes: &[u8], at_end: bool) -> Option<usize> {
+    pub(crate) fn skip(self, bytes: &[u8], at_end: bool) -> Option<usize> {
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {
             match first {
@@ -68,7 +68,7 @@ impl Splitter {
 
     /// Finds the record at the beginning of `bytes` and its `fields`. With `at_end` nothing more will come, so that
     /// the end of `bytes` is a line end too.
-    pub(crate) fn split(&self, bytes: &[u8], at_end: bool, fields: &mut Vec<Field>) -> Split {
+    pub(crate) fn split(self, bytes: &[u8], at_end: bool, fields: &mut Vec<Field>) -> Split {
         fields.clear();
         let mut start = 0;
         loop {
@@ -93,7 +93,7 @@ impl Splitter {
     }
 
     /// The field whose opening quote is at `start`, and where its delimiter or line end is.
-    fn quoted(&self, bytes: &[u8], start: usize, at_end: bool) -> Result<(Field, usize), Split> {
+    fn quoted(self, bytes: &[u8], start: usize, at_end: bool) -> Result<(Field, usize), Split> {
         let mut from = start + 1;
         let mut doubled = false;
         let close = loop {

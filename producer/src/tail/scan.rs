@@ -60,7 +60,7 @@ impl Scanner {
     pub(crate) fn wants(&mut self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
         let lower = name.to_string_lossy().to_lowercase();
-        if lower.starts_with('.') || lower.ends_with(".part") {
+        if lower.starts_with('.') || path.extension().is_some_and(|extension| extension == "part") {
             return false;
         }
         let wanted = ENDINGS.iter().any(|ending| lower.ends_with(ending));

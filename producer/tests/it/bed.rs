@@ -67,6 +67,14 @@ impl Bed {
         Self { config, jetstream: nats_client.jetstream, nats: Some(nats), dir }
     }
 
+    /// Empty directories and no stream; the server is the same.
+    pub(crate) async fn begin_again(&mut self) {
+        let dir = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
+        self.config.data_dir = dir;
+        fs::create_dir_all(self.config.landing_dir()).unwrap();
+        let _ = self.jetstream.delete_stream(STREAM).await;
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.config.landing_dir().join(name)
     }
@@ -122,6 +130,16 @@ impl Bed {
         Contents(self.read("").await)
     }
 
+    /// Takes everything out of the stream that it holds now.
+    pub(crate) async fn take_contents(&self) -> Contents {
+        let contents = self.contents().await;
+        if let Some(last) = contents.0.last() {
+            let events = self.jetstream.get_stream(STREAM).await.unwrap();
+            events.purge().sequence(last.sequence + 1).await.unwrap();
+        }
+        contents
+    }
+
     /// The accounts of all files, in the order in which they were sent.
     pub(crate) async fn accounts(&self) -> Vec<FileMessage> {
         Contents(self.read(stream::FILE).await).accounts()
@@ -156,9 +174,8 @@ impl Bed {
 
     /// Waits until a file's latest account says that it is finished with so many rows.
     pub(crate) async fn until_finished(&self, name: &str, rows_read: i64) -> FileMessage {
-        let wanted = |account: &FileMessage| {
-            (account.state, account.rows_read) == (FileState::Finished, rows_read)
-        };
+        let wanted =
+            |account: &FileMessage| (account.state, account.rows_read) == (FileState::Finished, rows_read);
         self.until_account(name, wanted).await
     }
 
@@ -220,6 +237,15 @@ impl Bed {
                 }
             }
         }))
+    }
+
+    /// Waits until the tailer has written down that a file is in the archive; the file is there before.
+    pub(crate) async fn until_archived(&self, file: FileId) {
+        let checkpoint = self.config.checkpoint_dir().join(format!("{file}.json"));
+        until("the file is archived", async || {
+            fs::read_to_string(&checkpoint).is_ok_and(|json| json.contains("\"archived\""))
+        })
+        .await;
     }
 
     /// Ends the server as a crash would.

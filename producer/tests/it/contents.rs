@@ -11,6 +11,7 @@ use uuid::Uuid;
 /// One message.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
+    pub(crate) sequence: u64,
     pub(crate) subject: String,
     body: Bytes,
 }
@@ -18,7 +19,8 @@ pub(crate) struct Sent {
 impl From<&Message> for Sent {
     fn from(message: &Message) -> Self {
         assert!(message.headers.is_none(), "rule broker-does-not-deduplicate: no message id is sent");
-        Self { subject: message.subject.to_string(), body: message.payload.clone() }
+        let sequence = message.info().unwrap().stream_sequence;
+        Self { sequence, subject: message.subject.to_string(), body: message.payload.clone() }
     }
 }
 

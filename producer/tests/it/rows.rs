@@ -48,10 +48,20 @@ async fn rule_bytes_survive() {
     let long = "x".repeat(2 << 20);
     // What is wrong with each row: its reason, column and value.
     let cases: [(&[u8], Reason, Option<&str>, Option<&str>); 9] = [
-        (b"1,view,2024-03-13T10:21:14Z,c,\"two\nlines\",1.001", Reason::BadPrice, Some("price"), Some("1.001")),
+        (
+            b"1,view,2024-03-13T10:21:14Z,c,\"two\nlines\",1.001",
+            Reason::BadPrice,
+            Some("price"),
+            Some("1.001"),
+        ),
         (b"2,view,2024-03-13T10:21:14Z,c,p,-5.00", Reason::NegativePrice, Some("price"), Some("-5.00")),
         (b"3,view,yesterday,c,p,1", Reason::BadTimestamp, Some("event_timestamp"), Some("yesterday")),
-        (b"4,teleport,2024-03-13T10:21:14Z,c,p,1", Reason::UnknownEventType, Some("event_type"), Some("teleport")),
+        (
+            b"4,teleport,2024-03-13T10:21:14Z,c,p,1",
+            Reason::UnknownEventType,
+            Some("event_type"),
+            Some("teleport"),
+        ),
         (b"5,view,2024-03-13T10:21:14Z,c,p", Reason::TooFewFields, None, None),
         (b"6,view,2024-03-13T10:21:14Z,c,p,1,more", Reason::TooManyFields, None, None),
         (b"7,view,2024-03-13T10:21:14Z,nul \0 here,p,1", Reason::NulCharacter, None, None),
@@ -140,7 +150,10 @@ async fn a_header_that_cannot_be_mapped_parks_its_file_and_others_flow_on() {
     let outcome = bed.tail_once().end().await.unwrap();
     let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
     assert_eq!(*path, bed.path("odd.csv"));
-    assert!(why.contains("no column for event_type; expected one of") && why.contains("found when, what"), "{why}");
+    assert!(
+        why.contains("no column for event_type; expected one of") && why.contains("found when, what"),
+        "{why}"
+    );
     assert!(bed.path("odd.csv").exists(), "a parked file stays where it is");
     assert_eq!(bed.contents().await.rows().len(), 2);
 

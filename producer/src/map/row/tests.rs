@@ -1,5 +1,8 @@
 use common::config::{Config, EventTypes, Source};
 
+use common::event::Reason;
+use common::wire::RejectMessage;
+
 use super::*;
 use crate::tail::records::{Split, Splitter};
 
@@ -116,10 +119,10 @@ fn a_file_without_ids_is_identified_by_its_rows_or_by_the_configured_columns() {
 
 #[test]
 fn the_unit_of_epochs_is_settled_by_the_first_row() {
-    let mut mapper = mapper(&Source::default(), "event_type,ts");
-    let mapped = map_with(&mut mapper, b"view,1710325274123");
+    let mut rows = mapper(&Source::default(), "event_type,ts");
+    let mapped = map_with(&mut rows, b"view,1710325274123");
     assert_eq!(json(&mapped)["event_timestamp"], "2024-03-13T10:21:14.123000Z");
-    assert_eq!(mapper.mapping().time_form, Some(TimeForm::Milliseconds));
+    assert_eq!(rows.mapping().time_form, Some(TimeForm::Milliseconds));
 }
 
 #[test]
@@ -139,10 +142,10 @@ fn a_device_that_is_not_known_is_kept_as_an_attribute() {
 
 #[test]
 fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
-    let mut mapper = mapper(&Source::default(), "event_type,ts,note");
-    mapper.max_payload = 2_000;
+    let mut rows = mapper(&Source::default(), "event_type,ts,note");
+    rows.max_payload = 2_000;
     let line = format!("view,1710325274,{}", "x".repeat(5_000));
-    let mapped = map_with(&mut mapper, line.as_bytes());
+    let mapped = map_with(&mut rows, line.as_bytes());
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
     assert_eq!((body.reason, body.truncated, body.raw.0.len()), (Reason::MessageTooLarge, true, 1_000));
 }

@@ -1,0 +1,245 @@
+//! What a test stands on: a working directory of its own, the binary, and its answers.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// Longer than anything takes, so that only a mistake reaches it.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Variables that would change what the binary does.
+const CUSTOMARY: [&str; 8] = [
+    "DATABASE_URL",
+    "NATS_URL",
+    "LOG_LEVEL",
+    "RUST_LOG",
+    "MIN_EVENTS",
+    "MAX_EVENTS",
+    "SLEEP_INTERVAL",
+    "GENERATE",
+];
+
+pub(crate) struct Bed {
+    dir: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A command that runs; it is killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Bed {
+    /// A directory that other users can pass through, as a user's own is: PostgreSQL does not run as root.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+        Self { dir, variables: Vec::new() }
+    }
+
+    /// With services that the test has started.
+    pub(crate) fn with_services(nats: &SecretString, database: &SecretString) -> Self {
+        Self::new().with("NATS_URL", nats.expose_secret()).with("DATABASE_URL", database.expose_secret())
+    }
+
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.variables.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The data directory; its name makes trouble where paths are handled without care.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("my data")
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// A complete file in a directory, as an upload ends.
+    pub(crate) fn drop_file(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        self.write(&format!("{name}.part"), bytes);
+        fs::rename(self.path(&format!("{name}.part")), self.path(name)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        command.args(["--data-dir", "my data"]).args(arguments).current_dir(&self.dir).kill_on_drop(true);
+        let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("MILLRACE_"));
+        own.chain(CUSTOMARY.map(str::to_owned)).for_each(|name| drop(command.env_remove(name)));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `millrace` to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        self.start(arguments).end().await
+    }
+
+    /// Starts `millrace`.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let file = || tempfile::Builder::new().tempfile_in(&self.dir).unwrap().keep().unwrap();
+        let ((out_file, out), (err_file, err)) = (file(), file());
+        let child = self.command(arguments).stdout(out_file).stderr(err_file).spawn().unwrap();
+        Running { child, out, err }
+    }
+
+    /// What `millrace psql` prints for one statement.
+    pub(crate) async fn sql(&self, statement: &str) -> String {
+        let ended = self.run(&["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.out.trim().to_owned()
+    }
+
+    /// Rows in all files and in each table: read, events, duplicates, corrupt.
+    pub(crate) async fn totals(&self) -> [u64; 4] {
+        let row = self
+            .sql(
+                "select (select coalesce(sum(rows_read), 0) from files), (select count(*) from events),
+                    (select count(*) from duplicates), (select count(*) from corrupt_records)",
+            )
+            .await;
+        let counts: Vec<u64> = row.split('|').map(|count| count.parse().unwrap()).collect();
+        counts.try_into().unwrap()
+    }
+
+    /// The services of a running `up`: their process ids and ports.
+    pub(crate) fn services(&self) -> Vec<(Pid, u16)> {
+        let json = fs::read(self.data().join("sandbox/running.json")).unwrap();
+        let running: Value = serde_json::from_slice(&json).unwrap();
+        let number = |value: &Value| value.as_i64().unwrap();
+        ["nats", "postgres"]
+            .map(|name| &running[name])
+            .map(|service| {
+                let pid = Pid::from_raw(i32::try_from(number(&service["pid"])).unwrap()).unwrap();
+                (pid, u16::try_from(number(&service["port"])).unwrap())
+            })
+            .to_vec()
+    }
+}
+
+impl Ended {
+    /// What it printed with `--json`.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn err(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// Waits until it has said this on standard error.
+    pub(crate) async fn until_said(&mut self, words: &str) {
+        until(&format!("it says \"{words}\""), async || {
+            let said = self.err();
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() || said.contains(words), "it ended without saying \"{words}\": {said}");
+            said.contains(words)
+        })
+        .await;
+    }
+
+    pub(crate) async fn end(mut self) -> Ended {
+        let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        let (out, err) = (read(&self.out), read(&self.err));
+        let status: ExitStatus = status.unwrap_or_else(|_| panic!("it does not end: {err}")).unwrap();
+        Ended { code: status.code(), out, err }
+    }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A client of the broker.
+pub(crate) async fn jetstream(url: &SecretString) -> jetstream::Context {
+    let config = common::config::Nats { url: Some(url.clone()), ..common::config::Nats::default() };
+    common::nats::connect(&config, "test", &common::Shutdown::new()).await.unwrap().jetstream
+}
+
+/// How many messages the stream holds.
+pub(crate) async fn messages(jetstream: &jetstream::Context) -> u64 {
+    match jetstream.get_stream(common::stream::STREAM).await {
+        Ok(events) => events.cached_info().state.messages,
+        Err(_) => 0,
+    }
+}
+
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    test_kill_process(pid).is_ok()
+}
+
+/// The header of [`rows`].
+pub(crate) const HEADER: &str = "event_id,event_type,event_timestamp,customer_id,product_name,price\n";
+
+/// A header and good rows.
+pub(crate) fn rows(numbers: std::ops::RangeInclusive<u32>) -> String {
+    let row = |number| {
+        format!("id-{number},view,2024-03-13T10:21:14Z,customer {number},A thing,{}.50\n", number % 300)
+    };
+    HEADER.to_owned() + &numbers.map(row).collect::<String>()
+}
+
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Files in a directory, by name.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// How many rows the generated files in a directory have: their lines without the headers.
+pub(crate) fn generated_rows(dir: &Path) -> u64 {
+    let lines = |name: &String| {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut File::open(dir.join(name)).unwrap(), &mut text).unwrap();
+        text.lines().count() as u64 - 1
+    };
+    names(dir).iter().filter(|name| name.ends_with(".csv")).map(lines).sum()
+}

@@ -1,0 +1,67 @@
+//! The reply to a COMMIT is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::bed::{Bed, rows};
+
+/// Passes everything on, but breaks the first connection on which the server answers to a COMMIT.
+async fn lose_reply_to_commit(url: &SecretString) -> (SecretString, Arc<AtomicBool>) {
+    let server: PgConnectOptions = url.expose_secret().parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let through = url.expose_secret().replace(&format!(":{}/", server.get_port()), &format!(":{port}/"));
+    let lost = Arc::new(AtomicBool::new(false));
+    let its_lost = Arc::clone(&lost);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect((server.get_host(), server.get_port())).await.unwrap();
+            tokio::spawn(pass(client, server, Arc::clone(&its_lost)));
+        }
+    });
+    (through.into(), lost)
+}
+
+async fn pass(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicBool>) -> std::io::Result<()> {
+    let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut committing = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let message = &asked[..read?];
+                committing = message.windows(6).any(|word| word == b"commit");
+                if message.is_empty() {
+                    return Ok(());
+                }
+                server.write_all(message).await?;
+            }
+            read = server.read(&mut answered) => {
+                let message = &answered[..read?];
+                if message.is_empty() || (committing && !lost.swap(true, Ordering::SeqCst)) {
+                    return Ok(());
+                }
+                client.write_all(message).await?;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rule_commit_once() {
+    let mut bed = Bed::start().await;
+    let (url, lost) = lose_reply_to_commit(&bed.url).await;
+    bed.config.database.url = Some(url);
+    bed.publish_rows(rows(7, 100)).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from events", 100).await;
+    let counts = replica.drain().await;
+    assert!(lost.load(Ordering::SeqCst));
+    assert_eq!((counts.events, counts.redelivered, counts.duplicates), (100, 0, 0));
+    assert_eq!(bed.count("select sum(events) from batch_files").await, 100);
+    assert_eq!(bed.unread().await, (0, 0));
+}

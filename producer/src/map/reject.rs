@@ -1,0 +1,54 @@
+//! A row that is no event, and the message that says so.
+
+use async_nats::Subject;
+use common::event::Reason;
+use common::stream;
+use common::wire::{Bytes64, RejectMessage, VERSION};
+
+use crate::map::{Mapped, Position};
+
+/// The longest sentence and the longest value that are told, in characters; the row itself is kept whole.
+const TOLD: usize = 1_000;
+
+/// A row that is no event: why, the event's column and the value at fault, and the sentence.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub(super) reason: Reason,
+    pub(super) column: Option<&'static str>,
+    pub(super) value: Option<String>,
+    pub(super) message: String,
+}
+
+impl Rejection {
+    /// A row that is at fault as a whole.
+    pub(super) fn of_row(reason: Reason, message: String) -> Self {
+        Self { reason, column: None, value: None, message }
+    }
+
+    /// The message for the row `raw`, which is cut where it would not fit `max_payload` in base64.
+    pub(super) fn into_message(self, raw: &[u8], position: Position, max_payload: usize) -> Mapped {
+        let kept = &raw[..raw.len().min(max_payload / 2)];
+        let cut = |text: String| text.chars().take(TOLD).collect::<String>();
+        let message = cut(self.message);
+        let body = RejectMessage {
+            v: VERSION,
+            file_id: position.file,
+            row: position.row,
+            written_us: position.written_us,
+            byte_start: position.byte_start.cast_signed(),
+            byte_end: position.byte_end.cast_signed(),
+            reason: self.reason,
+            message: message.clone(),
+            column: self.column.map(str::to_owned),
+            value: self.value.map(cut),
+            raw: Bytes64(kept.to_vec()),
+            truncated: kept.len() < raw.len(),
+        };
+        let payload = serde_json::to_vec(&body).unwrap_or_default().into();
+        Mapped {
+            subject: Subject::from_static(stream::REJECTED),
+            payload,
+            rejected: Some((self.reason, message)),
+        }
+    }
+}

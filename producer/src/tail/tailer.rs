@@ -1,0 +1,345 @@
+//! The loop: which file is read next, which one counts as finished, which one is put away.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::config::OnClose;
+use common::wire::ClosedFile;
+use common::{FileId, Shutdown};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::{self, Put};
+use crate::checkpoint;
+use crate::tail::followed::{Context, Followed, Turn};
+use crate::tail::identity::Seen;
+use crate::tail::reading::Chunk;
+use crate::tail::scan::Scanner;
+use crate::tail::{Error, Outcome, Wake};
+
+/// How many files are open at the same time; the others wait for their turn.
+const OPEN_FILES: usize = 16;
+
+/// What the one blocking thread knows.
+pub(super) struct Tailer {
+    context: Context,
+    scanner: Scanner,
+    inbox: mpsc::Receiver<Wake>,
+    chunks: mpsc::Sender<Chunk>,
+    ending: CancellationToken,
+    is_ending: bool,
+    generation: u64,
+    files: BTreeMap<PathBuf, Followed>,
+    /// Files that may have something to read, each once.
+    ready: VecDeque<PathBuf>,
+    /// Files that were read to their end and do not count as finished yet.
+    waiting: HashSet<PathBuf>,
+    /// Files whose account was sent and which are not closed yet.
+    announced: HashMap<FileId, PathBuf>,
+    parked: BTreeMap<PathBuf, String>,
+    met: HashSet<FileId>,
+    next_scan: Instant,
+}
+
+impl Tailer {
+    pub(super) fn new(
+        context: Context,
+        landing: &Path,
+        inbox: mpsc::Receiver<Wake>,
+        chunks: mpsc::Sender<Chunk>,
+        ending: CancellationToken,
+    ) -> Self {
+        Self {
+            context,
+            scanner: Scanner::new(landing),
+            inbox,
+            chunks,
+            ending,
+            is_ending: false,
+            generation: 0,
+            files: BTreeMap::new(),
+            ready: VecDeque::new(),
+            waiting: HashSet::new(),
+            announced: HashMap::new(),
+            parked: BTreeMap::new(),
+            met: HashSet::new(),
+            next_scan: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self, shutdown: &Shutdown) -> Result<Outcome, Error> {
+        let runtime = Handle::current();
+        while !shutdown.is_draining() {
+            if self.ending.is_cancelled() && !self.is_ending {
+                self.scan(true);
+                self.is_ending = true;
+                let waiting: Vec<PathBuf> = self.waiting.drain().collect();
+                for path in waiting {
+                    self.make_ready(path);
+                }
+            }
+            while let Ok(wake) = self.inbox.try_recv() {
+                self.wake(wake)?;
+            }
+            if Instant::now() >= self.next_scan {
+                self.scan(false);
+                self.next_scan = Instant::now() + self.context.config.tail.poll;
+            }
+            if self.turn().is_err() {
+                break;
+            }
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if self.is_ending && self.waiting.is_empty() && self.announced.is_empty() {
+                break;
+            }
+            let longest = self.longest_wait();
+            let wake = runtime.block_on(async {
+                tokio::select! {
+                    wake = self.inbox.recv() => wake,
+                    () = tokio::time::sleep(longest) => None,
+                    () = shutdown.draining() => None,
+                    () = self.ending.cancelled(), if !self.is_ending => None,
+                }
+            });
+            if let Some(wake) = wake {
+                self.wake(wake)?;
+            }
+            self.finish_quiet();
+        }
+        let open = self.announced.len() + self.waiting.len() + self.ready.len();
+        Ok(Outcome { files: self.met.into_iter().collect(), parked: self.parked.into_iter().collect(), open })
+    }
+
+    fn wake(&mut self, wake: Wake) -> Result<(), Error> {
+        match wake {
+            Wake::Changed(path) => self.changed(&path),
+            Wake::Closed(file_id, closed) => self.closed(file_id, closed)?,
+            Wake::Rewind(stream, generation) => {
+                self.context.stream = stream;
+                self.generation = generation;
+                let mut again = Vec::new();
+                for (path, file) in &mut self.files {
+                    if file.rewind(&self.context.store)? {
+                        again.push(path.clone());
+                    }
+                }
+                self.announced.clear();
+                for path in again {
+                    self.make_ready(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one file which the system has spoken of.
+    fn changed(&mut self, path: &Path) {
+        let known = self.files.contains_key(path);
+        if !known && (self.is_ending || !self.scanner.wants(path)) {
+            return;
+        }
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => {
+                let seen = Seen::from(&metadata);
+                if !known && self.files.values().any(|file| file.seen.inode == seen.inode) {
+                    // A new name of a file that is followed, whose old name only a scan takes away.
+                    self.next_scan = Instant::now();
+                } else {
+                    self.look(path.to_owned(), seen);
+                }
+            }
+            // Gone or renamed: a scan tells which.
+            _ if known => self.next_scan = Instant::now(),
+            _ => {}
+        }
+    }
+
+    /// Looks at all files. `all` makes each of them ready.
+    fn scan(&mut self, all: bool) {
+        let Some(found) = self.scanner.scan() else { return };
+        let there: HashSet<&Path> = found.iter().map(|(path, _)| path.as_path()).collect();
+        let gone: Vec<PathBuf> =
+            self.files.keys().filter(|path| !there.contains(path.as_path())).cloned().collect();
+        for path in gone {
+            self.gone(&path, &found);
+        }
+        for (path, seen) in found {
+            if self.is_ending && !self.files.contains_key(&path) {
+                continue;
+            }
+            if all && self.parked.contains_key(&path) {
+                self.make_ready(path.clone());
+            }
+            self.look(path, seen);
+        }
+    }
+
+    fn look(&mut self, path: PathBuf, seen: Seen) {
+        match self.files.get_mut(&path) {
+            Some(file) if file.seen == seen => return,
+            Some(file) => file.seen = seen,
+            None => {
+                let file = Followed::new(&self.context.config, path.clone(), seen);
+                self.files.insert(path.clone(), file);
+            }
+        }
+        self.make_ready(path);
+    }
+
+    fn make_ready(&mut self, path: PathBuf) {
+        self.waiting.remove(&path);
+        if let Some(file) = self.files.get_mut(&path)
+            && !std::mem::replace(&mut file.is_queued, true)
+        {
+            self.ready.push_back(path);
+        }
+    }
+
+    /// A file that is no longer there: renamed, or removed before all of it was read.
+    fn gone(&mut self, path: &Path, found: &[(PathBuf, Seen)]) {
+        let Some(mut file) = self.files.remove(path) else { return };
+        self.ready.retain(|one| one != path);
+        self.waiting.remove(path);
+        self.parked.remove(path);
+        let renamed = found
+            .iter()
+            .find(|(there, seen)| seen.inode == file.seen.inode && !self.files.contains_key(there));
+        if let Some((there, _)) = renamed {
+            tracing::info!(from = %path.display(), to = %there.display(), "renamed");
+            file.path.clone_from(there);
+            if let Some(reading) = &mut file.reading {
+                reading.checkpoint.path.clone_from(there);
+                self.announced.entry(reading.checkpoint.file_id).and_modify(|path| path.clone_from(there));
+            }
+            file.is_queued = false;
+            self.files.insert(there.clone(), file);
+            self.make_ready(there.clone());
+            return;
+        }
+        let unread = file.reading.as_ref().is_some_and(|reading| reading.announced.is_none());
+        if let Some(reading) = &file.reading {
+            self.announced.remove(&reading.checkpoint.file_id);
+        }
+        if unread {
+            tracing::warn!(file = %path.display(), "was removed before it was closed; what was read of it stands");
+            let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
+            if let Err(error) = file.gone(&self.context, &mut chunk) {
+                tracing::error!(file = %path.display(), %error, "its end could not be kept");
+            }
+            let _ = self.chunks.blocking_send(chunk);
+        }
+    }
+
+    /// Reads some of the next file. The error says that nobody takes chunks any more.
+    fn turn(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
+        let Some(path) = self.ready.pop_front() else { return Ok(()) };
+        let Some(file) = self.files.get_mut(&path) else { return Ok(()) };
+        file.is_queued = false;
+        let finish = self.is_ending || is_quiet(&self.context, file);
+        let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
+        let turn = file.turn(&self.context, finish, &mut chunk);
+        if let Some(reading) = &file.reading {
+            self.met.insert(reading.checkpoint.file_id);
+            if turn.as_ref().is_ok_and(|turn| *turn == Turn::Announced) {
+                self.announced.insert(reading.checkpoint.file_id, path.clone());
+            } else {
+                self.announced.remove(&reading.checkpoint.file_id);
+            }
+        }
+        match turn {
+            Ok(Turn::More) => {
+                file.is_queued = true;
+                let at = self.ready.len().min(OPEN_FILES - 1);
+                self.ready.insert(at, path);
+            }
+            Ok(Turn::Waiting) => drop(self.waiting.insert(path)),
+            Ok(Turn::Announced | Turn::Done) => drop(self.parked.remove(&path)),
+            Ok(Turn::Empty) => tracing::debug!(file = %path.display(), "is empty; waiting for its header"),
+            Ok(Turn::Parked(why)) => self.park(path, why),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.next_scan = Instant::now(),
+            Err(error) => self.park(path, format!("cannot be read: {error}")),
+        }
+        if chunk.messages.is_empty() && chunk.marks.is_empty() {
+            return Ok(());
+        }
+        self.chunks.blocking_send(chunk)
+    }
+
+    /// Sets a file aside, said once, until it changes. Other files flow on.
+    fn park(&mut self, path: PathBuf, why: String) {
+        if self.parked.get(&path) != Some(&why) {
+            tracing::error!("{}: {why}", path.display());
+            self.parked.insert(path, why);
+        }
+    }
+
+    /// Files that were quiet for long enough get their last turn.
+    fn finish_quiet(&mut self) {
+        let quiet: Vec<PathBuf> = self
+            .waiting
+            .iter()
+            .filter(|path| self.files.get(*path).is_some_and(|file| is_quiet(&self.context, file)))
+            .cloned()
+            .collect();
+        for path in quiet {
+            self.make_ready(path);
+        }
+    }
+
+    fn longest_wait(&self) -> Duration {
+        let tail = &self.context.config.tail;
+        let scan = self.next_scan.saturating_duration_since(Instant::now());
+        if self.waiting.is_empty() {
+            scan
+        } else {
+            scan.min(tail.finish_after.max(Duration::from_millis(10)))
+        }
+    }
+
+    fn closed(&mut self, file_id: FileId, closed: ClosedFile) -> Result<(), Error> {
+        let Some(path) = self.announced.get(&file_id).cloned() else { return Ok(()) };
+        let Some(file) = self.files.get_mut(&path) else { return Ok(()) };
+        let Some(reading) = &mut file.reading else { return Ok(()) };
+        let is_this = reading.announced.is_some_and(|account| {
+            (account.revision, account.rows_read) == (closed.revision, closed.rows_read)
+        });
+        if !is_this {
+            return Ok(());
+        }
+        let config = &self.context.config;
+        let put = archive::put_away(
+            &self.context.store,
+            reading.checkpoint.clone(),
+            file.seen,
+            config.tail.on_close,
+            &config.archive_dir(),
+        );
+        self.announced.remove(&file_id);
+        match put {
+            Ok(Put::Away) if config.tail.on_close == OnClose::Keep => {
+                reading.checkpoint.state = checkpoint::State::Kept;
+            }
+            Ok(Put::Away) => drop(self.files.remove(&path)),
+            Ok(Put::Grew) => self.make_ready(path),
+            Err(archive::Error::Checkpoint(error)) => return Err(error.into()),
+            Err(error) => {
+                let why = format!(
+                    "every row of it is in a table, but it could not be put away: {:#}",
+                    anyhow::Error::new(error)
+                );
+                self.park(path, why);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_quiet(context: &Context, file: &Followed) -> bool {
+    let quiet_us = context.clock.micros() - file.seen.written_us;
+    u128::try_from(quiet_us).unwrap_or(0) >= context.config.tail.finish_after.as_micros()
+}

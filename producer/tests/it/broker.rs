@@ -1,0 +1,253 @@
+//! A broker that ends, fills up, or forgets.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use async_nats::jetstream::consumer::pull;
+use common::stream::{DURABLE, STREAM};
+use futures::StreamExt as _;
+use producer::Error;
+
+use crate::bed::{Bed, HEADER, row, rows, until};
+
+/// Every row of the only file, once or more often.
+async fn is_whole(bed: &Bed, rows: i64) -> bool {
+    let contents = bed.contents().await;
+    let there: BTreeSet<i64> = contents.rows().into_iter().map(|origin| origin.row).collect();
+    contents.files().len() == 1 && there == (1..=rows).collect()
+}
+
+/// Two files that are in the stream, of which the first is closed and archived.
+async fn one_closed_and_one_open(bed: &Bed) {
+    bed.land("closed.csv", rows(1..=3));
+    let closed = bed.until_finished("closed.csv", 3).await;
+    bed.close(&closed).await;
+    until("it is archived", async || bed.archived().len() == 1).await;
+    bed.land("open.csv", rows(11..=14) + "no row\n");
+    bed.until_finished("open.csv", 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_at_the_start() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    one_closed_and_one_open(&bed).await;
+    tailer.drain().await;
+    let before = bed.contents().await;
+    bed.jetstream.delete_stream(STREAM).await.unwrap();
+
+    let tailer = bed.tail();
+    let account = bed.until_finished("open.csv", 5).await;
+    tailer.drain().await;
+    // What is not closed is there again, as the same events; what is closed does not come again.
+    let again = bed.contents().await;
+    assert_eq!(again.rows_of(account.file_id), [1, 2, 3, 4, 5]);
+    assert_eq!(again.files().len(), 1);
+    assert!(again.event_ids().iter().all(|(origin, id)| before.event_ids().get(origin) == Some(id)));
+    assert_eq!(again.rejects()[0].raw, before.rejects()[0].raw);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_while_it_runs() {
+    let mut bed = Bed::start().await;
+    let tailer = bed.tail();
+    one_closed_and_one_open(&bed).await;
+    bed.stop_nats().await;
+    fs::remove_dir_all(bed.store()).unwrap();
+    bed.restart_nats().await;
+
+    let account = bed.until_finished("open.csv", 5).await;
+    let contents = bed.contents().await;
+    assert_eq!(contents.rows_of(account.file_id), [1, 2, 3, 4, 5]);
+    assert_eq!(contents.files().len(), 1);
+    // It goes on as before: appended rows follow, and word of closed files is heard.
+    bed.append("open.csv", row(15));
+    let account = bed.until_finished("open.csv", 6).await;
+    assert_eq!(bed.contents().await.rows_of(account.file_id), [1, 2, 3, 4, 5, 6]);
+    bed.close(&account).await;
+    until("it is archived", async || bed.archived().len() == 2).await;
+    tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_when_an_old_copy_of_the_store_is_put_back() {
+    let mut bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    bed.until_finished("a.csv", 3).await;
+    bed.stop_nats().await;
+    let copy = bed.aside("copy");
+    copy_dir(&bed.store(), &copy);
+    bed.restart_nats().await;
+    bed.append("a.csv", row(4) + &row(5));
+    bed.until_finished("a.csv", 5).await;
+    bed.stop_nats().await;
+    fs::remove_dir_all(bed.store()).unwrap();
+    copy_dir(&copy, &bed.store());
+    bed.restart_nats().await;
+    bed.until_finished("a.csv", 5).await;
+    tailer.drain().await;
+    assert!(is_whole(&bed, 5).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_were_only_purged_are_not_sent_again() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    bed.jetstream.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    bed.append("a.csv", row(4));
+    let tailer = bed.tail();
+    let account = bed.until_finished("a.csv", 4).await;
+    tailer.drain().await;
+    assert_eq!(bed.contents().await.rows_of(account.file_id), [4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_while_rows_flow_loses_none() {
+    let mut bed = Bed::start().await;
+    bed.land("a.csv", rows(1..=20_000));
+    let tailer = bed.tail_with(|config| config.publish.window = 100);
+    for sent in [1_000, 3_000, 5_000] {
+        until("rows flow", async || tailer.progress.messages() > sent).await;
+        bed.kill_nats();
+        bed.restart_nats().await;
+    }
+    bed.until_finished("a.csv", 20_000).await;
+    assert!(is_whole(&bed, 20_000).await);
+    tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_at_the_start_is_waited_for() {
+    let mut bed = Bed::start().await;
+    bed.stop_nats().await;
+    bed.land("a.csv", rows(1..=3));
+    let tailer = bed.tail();
+    // It holds the directory already.
+    until("the tailer waits", async || {
+        tailer.is_running() && fs::read_dir(bed.config.checkpoint_dir()).is_ok_and(|dir| dir.count() > 0)
+    })
+    .await;
+    bed.restart_nats().await;
+    bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tailer_that_waits_for_a_server_can_be_ended() {
+    let mut bed = Bed::start().await;
+    bed.stop_nats().await;
+    let tailer = bed.tail();
+    tailer.shutdown.drain();
+    let error = tailer.end().await.unwrap_err();
+    assert!(matches!(error, Error::Nats(_)), "{error}");
+}
+
+/// Rows of 4 KB: 16 MiB are soon full of them.
+fn large_rows(count: u128) -> String {
+    let large = "x".repeat(4_096);
+    let rows = (1..=count).map(|number| row(number).replace("A thing", &large));
+    HEADER.to_owned() + &rows.collect::<String>()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_limits_are_set_and_a_full_stream_makes_the_tailer_wait() {
+    let bed = Bed::start_with(|config| config.stream.max_bytes = 16 << 20).await;
+    bed.land("a.csv", large_rows(6_000));
+    let tailer = bed.tail();
+    // The broker refuses, and is asked again and again; nothing is dropped for it.
+    until("the stream is full", async || tailer.progress.resends() > 200).await;
+    let events = bed.jetstream.get_stream(STREAM).await.unwrap();
+    let info = events.cached_info();
+    assert_eq!(info.config.max_bytes, 16 << 20);
+    assert_eq!(info.state.first_sequence, 1);
+    assert!(info.state.bytes <= 16 << 20);
+    assert!(info.state.messages < 5_000 && tailer.is_running());
+    // Nothing is sent beyond the window.
+    let before = bed.take_contents().await;
+    let most = before.rows().into_iter().map(|origin| origin.row).max().unwrap();
+    let beyond = usize::try_from(most).unwrap() - before.rows().len();
+    assert!(beyond <= bed.config.publish.window, "{beyond} rows were passed over");
+
+    let account = bed.until_finished("a.csv", 6_000).await;
+    tailer.drain().await;
+    let mut all = before.rows_of(account.file_id);
+    all.extend(bed.contents().await.rows_of(account.file_id));
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all, (1..=6_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_no_gap_in_the_watermark() {
+    // A full stream refuses a large row and takes the small ones behind it.
+    let bed = Bed::start_with(|config| config.stream.max_bytes = 16 << 20).await;
+    let large = "x".repeat(200 << 10);
+    let rows: String = (1..=400)
+        .map(|number| if number % 2 == 0 { row(number) } else { row(number).replace("A thing", &large) })
+        .collect();
+    bed.land("a.csv", HEADER.to_owned() + &rows);
+    let tailer = bed.tail();
+    until("the stream is full", async || tailer.progress.resends() > 20).await;
+    tailer.stop().await;
+    let before = bed.take_contents().await;
+    let accepted: BTreeSet<i64> = before.rows().into_iter().map(|origin| origin.row).collect();
+    let first_refused = (1..).find(|row| !accepted.contains(row)).unwrap();
+    assert!(accepted.iter().any(|row| *row > first_refused), "later rows were taken");
+
+    // What was refused comes after a restart, although rows behind it were acknowledged.
+    let tailer = bed.tail();
+    let mut all = accepted;
+    until("every row was in the stream", async || {
+        all.extend(bed.take_contents().await.rows().into_iter().map(|origin| origin.row));
+        all.len() == 400
+    })
+    .await;
+    tailer.drain().await;
+    assert_eq!(all, (1..=400).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_purge_has_one_owner() {
+    let bed = Bed::start_with(|config| {
+        config.stream.max_bytes = 16 << 20;
+        config.stream.high_water = 0.1;
+    })
+    .await;
+    let tailer = bed.tail();
+    bed.land("a.csv", large_rows(1_000));
+    bed.until_finished("a.csv", 1_000).await;
+    let events = bed.jetstream.get_stream(STREAM).await.unwrap();
+    let first_sequence = async || {
+        let events = bed.jetstream.get_stream(STREAM).await.unwrap();
+        events.cached_info().state.first_sequence
+    };
+    // The replay first: nothing is ever read by the consumers alone.
+    read(&events, "replay", 50).await;
+    read(&events, DURABLE, 200).await;
+    until("what both have read is purged", async || first_sequence().await > 1).await;
+    assert_eq!(first_sequence().await, 51);
+    events.delete_consumer("replay").await.unwrap();
+    until("what the consumers have read is purged", async || first_sequence().await > 51).await;
+    assert_eq!(first_sequence().await, 201);
+    tailer.drain().await;
+}
+
+/// Makes a durable that has read so many messages.
+async fn read(events: &async_nats::jetstream::stream::Stream, name: &str, count: usize) {
+    let config = pull::Config { durable_name: Some(name.to_owned()), ..pull::Config::default() };
+    let consumer = events.create_consumer(config).await.unwrap();
+    let mut messages = consumer.messages().await.unwrap().take(count);
+    while let Some(message) = messages.next().await {
+        message.unwrap().double_ack().await.unwrap();
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}

@@ -1,0 +1,90 @@
+//! Stopping and starting in the middle of a file.
+
+use common::FileId;
+
+use crate::bed::{Bed, Tailer, rows, until};
+
+const ROWS: u128 = 20_000;
+
+/// A tailer that has begun with a large file and is not through. Its small window keeps it from being fast.
+async fn in_the_middle(bed: &Bed) -> Tailer {
+    bed.land("a.csv", rows(1..=ROWS));
+    begun(bed).await
+}
+
+async fn begun(bed: &Bed) -> Tailer {
+    let tailer = bed.tail_with(|config| config.publish.window = 20);
+    until("it has begun", async || tailer.progress.messages() > 500).await;
+    tailer
+}
+
+/// Whether the numbers rise but for as many places as the tailer was started again.
+fn rises(rows: &[i64], restarts: usize) -> bool {
+    rows.windows(2).filter(|pair| pair[0] >= pair[1]).count() <= restarts
+}
+
+async fn rows_of_the_only_file(bed: &Bed) -> (FileId, Vec<i64>) {
+    let contents = bed.contents().await;
+    contents.event_ids();
+    let files: Vec<FileId> = contents.files().into_iter().collect();
+    let [file] = files[..] else { panic!("one file: {files:?}") };
+    (file, contents.rows_of(file))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_tailer_goes_on_where_it_was() {
+    let bed = Bed::start().await;
+    in_the_middle(&bed).await.drain().await;
+    let (_, first) = rows_of_the_only_file(&bed).await;
+    assert!(first.len() < 20_000, "it was stopped before it was through");
+    let tailer = bed.tail();
+    bed.until_finished("a.csv", 20_000).await;
+    tailer.drain().await;
+    // Each once, in order.
+    assert_eq!(rows_of_the_only_file(&bed).await.1, (1..=20_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tailer_that_was_stopped_at_once_sends_again_what_nobody_acknowledged() {
+    let bed = Bed::start().await;
+    in_the_middle(&bed).await.stop().await;
+    begun(&bed).await.stop().await;
+    let tailer = bed.tail();
+    bed.until_finished("a.csv", 20_000).await;
+    tailer.drain().await;
+    let (_, rows) = rows_of_the_only_file(&bed).await;
+    assert!(rises(&rows, 2), "each run sends rows in order");
+    let mut distinct = rows.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct, (1..=20_000).collect::<Vec<_>>());
+    // Positions are flushed at the end, so that only what was on its way comes twice.
+    assert!(rows.len() < 22_500, "{} rows were sent", rows.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_checkpoints_a_file_is_a_new_one() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.land("a.csv", rows(1..=3));
+    let first = bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    std::fs::remove_dir_all(bed.config.checkpoint_dir()).unwrap();
+    let tailer = bed.tail();
+    let second = bed.until_account("a.csv", |one| one.file_id != first.file_id && one.rows_read == 3).await;
+    tailer.drain().await;
+    assert_eq!(bed.contents().await.rows_of(second.file_id), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_read_is_named() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.land("a.csv", rows(1..=3));
+    let account = bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
+    std::fs::write(&path, "{").unwrap();
+    let error = bed.tail().end().await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{} is no checkpoint", path.display())), "{error}");
+}
