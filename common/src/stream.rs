@@ -49,6 +49,8 @@ pub enum Error {
 pub struct Incarnation {
     /// When the stream was made.
     pub created: DateTime<Utc>,
+    /// The first message's sequence; those before it were purged.
+    pub first_sequence: u64,
     /// The last message's sequence.
     pub last_sequence: u64,
 }
@@ -92,7 +94,8 @@ pub fn incarnation(info: &stream::Info) -> Incarnation {
     let created = info.created;
     let created =
         DateTime::from_timestamp(created.unix_timestamp(), created.nanosecond()).unwrap_or_default();
-    Incarnation { created, last_sequence: info.state.last_sequence }
+    let state = &info.state;
+    Incarnation { created, first_sequence: state.first_sequence, last_sequence: state.last_sequence }
 }
 
 /// The bucket of closed files, made where it is missing.

@@ -16,6 +16,7 @@ mod checkpoint;
 mod closed;
 mod archive;
 
+mod loss;
 mod lock;
 mod purge;
 mod progress;

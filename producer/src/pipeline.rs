@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{self, Store};
+use crate::checkpoint::{self, State, Store};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
 use crate::tail::{self, Context, Outcome};
-use crate::{archive, closed, lock, purge};
+use crate::{archive, closed, lock, loss, purge};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
@@ -68,8 +68,23 @@ pub async fn tail(
         store: store.clone(),
         clock: Clock::System,
         max_payload: nats.client.server_info().max_payload,
-        stream: incarnation,
     };
+    let positions = store.select(|checkpoint| checkpoint.state == State::Reading).into_iter();
+    let latest = positions
+        .filter_map(|checkpoint| checkpoint.stream)
+        .max_by_key(|then| (then.created, then.last_sequence));
+    if let Some(then) = latest
+        && loss::is_lost(&events, incarnation, &then).await
+    {
+        let files = store.rewind()?;
+        tracing::warn!(
+            files,
+            last_acknowledged = then.last_sequence,
+            last_kept = incarnation.last_sequence,
+            made_again = incarnation.created != then.created,
+            "stream lost data, publishing again what is not closed"
+        );
+    }
 
     let (wakes, inbox) = mpsc::channel(WAKES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);

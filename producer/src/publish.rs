@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{Message, StatusCode, Subject, Subscriber};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use common::Shutdown;
 use common::config::Config;
 use common::nats::Nats;
@@ -18,8 +20,10 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{Checkpoint, Store, StreamPosition};
+use crate::loss;
 use crate::map::Mapped;
 use crate::progress::Progress;
+use crate::tail::identity::hash;
 use crate::tail::{Chunk, Wake};
 use crate::window::Window;
 
@@ -71,7 +75,10 @@ pub(crate) struct Publisher {
     window: Window,
     /// What is to be sent next, in order.
     backlog: VecDeque<Step>,
-    stream: Incarnation,
+    /// When the stream was made.
+    created: DateTime<Utc>,
+    /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
+    last: (u64, Option<Bytes>),
     generation: u64,
     /// Set while the broker refuses.
     refused: Option<Refused>,
@@ -111,7 +118,8 @@ impl Publisher {
             wakes,
             acks,
             backlog: VecDeque::new(),
-            stream,
+            created: stream.created,
+            last: (stream.last_sequence, None),
             generation: 0,
             refused: None,
         })
@@ -174,7 +182,7 @@ impl Publisher {
         Ok(())
     }
 
-    async fn send(&self, number: u64, subject: Subject, payload: bytes::Bytes) -> Result<(), Error> {
+    async fn send(&self, number: u64, subject: Subject, payload: Bytes) -> Result<(), Error> {
         let mut reply = String::with_capacity(self.inbox.len() + 20);
         reply.push_str(&self.inbox);
         reply.push_str(&number.to_string());
@@ -202,9 +210,11 @@ impl Publisher {
                 if let Some(Refused { since, told: true }) = self.refused.take() {
                     tracing::info!(waited_s = since.elapsed().as_secs(), "the stream takes messages again");
                 }
-                self.stream.last_sequence = self.stream.last_sequence.max(sequence);
-                if self.window.acknowledge(number) {
+                if let Some(payload) = self.window.acknowledge(number) {
                     self.progress.acknowledged();
+                    if sequence > self.last.0 {
+                        self.last = (sequence, Some(payload));
+                    }
                 }
                 self.reach();
             }
@@ -221,12 +231,16 @@ impl Publisher {
 
     /// Takes over the positions before which everything is acknowledged.
     fn reach(&mut self) {
-        let position =
-            StreamPosition { created: self.stream.created, last_sequence: self.stream.last_sequence };
         while let Some(mut checkpoint) = self.window.pop_mark() {
-            checkpoint.stream = Some(position);
+            checkpoint.stream = Some(self.position());
             self.store.advance(checkpoint);
         }
+    }
+
+    fn position(&self) -> StreamPosition {
+        let (last_sequence, message) = &self.last;
+        let last_hash = message.as_deref().map(hash);
+        StreamPosition { created: self.created, last_sequence: *last_sequence, last_hash }
     }
 
     /// Sends again what was refused, or not acknowledged in time.
@@ -241,11 +255,11 @@ impl Publisher {
     /// After a reconnect no acknowledgement of before will come. Either all that is on its way is sent again, or,
     /// where the stream lost what it had acknowledged, everything that is not closed.
     async fn reconnected(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
-        let Ok((_, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
+        let Ok((events, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
             // Not ready yet: time-outs send again, and the next connection looks again.
             return Ok(());
         };
-        if now.created == self.stream.created && now.last_sequence >= self.stream.last_sequence {
+        if !loss::is_lost(&events, now, &self.position()).await {
             for (number, subject, payload) in self.window.late(Duration::ZERO) {
                 self.progress.resent();
                 self.send(number, subject, payload).await?;
@@ -253,17 +267,18 @@ impl Publisher {
             return Ok(());
         }
         tracing::warn!(
-            last_acknowledged = self.stream.last_sequence,
+            last_acknowledged = self.last.0,
             last_kept = now.last_sequence,
-            made_again = now.created != self.stream.created,
+            made_again = now.created != self.created,
             "stream lost data, publishing again what is not closed"
         );
-        self.stream = now;
+        self.created = now.created;
+        self.last = (now.last_sequence, None);
         self.generation += 1;
         self.backlog.clear();
         self.window.clear();
         self.refused = None;
-        let rewind = Wake::Rewind(now, self.generation);
+        let rewind = Wake::Rewind(self.generation);
         // The tailer may itself be waiting for room; what it gives until it has read this is void.
         let send = self.wakes.send(rewind);
         tokio::pin!(send);

@@ -62,15 +62,15 @@ impl Window {
         self.slots.push_back(Slot::Mark(Box::new(checkpoint)));
     }
 
-    /// Says whether this was the message's first acknowledgement.
-    pub(crate) fn acknowledge(&mut self, number: u64) -> bool {
-        let Some(slot) = self.slot(number) else { return false };
-        let Slot::OnItsWay { payload, .. } = slot else { return false };
-        let length = payload.len();
+    /// The message, where this is its first acknowledgement.
+    pub(crate) fn acknowledge(&mut self, number: u64) -> Option<Bytes> {
+        let slot = self.slot(number)?;
+        let Slot::OnItsWay { payload, .. } = slot else { return None };
+        let payload = std::mem::take(payload);
         *slot = Slot::Acknowledged;
         self.unacknowledged -= 1;
-        self.bytes -= length;
-        true
+        self.bytes -= payload.len();
+        Some(payload)
     }
 
     /// Notes that the stream did not take a message.
@@ -150,9 +150,9 @@ mod tests {
         window.push_mark(mark(1));
         let two = message(&mut window);
         window.push_mark(mark(2));
-        assert!(window.acknowledge(two));
+        assert!(window.acknowledge(two).is_some());
         assert!(window.pop_mark().is_none());
-        assert!(window.acknowledge(one) && !window.acknowledge(one));
+        assert!(window.acknowledge(one).is_some() && window.acknowledge(one).is_none());
         assert_eq!(window.pop_mark().unwrap().reached.row, 1);
         assert_eq!(window.pop_mark().unwrap().reached.row, 2);
         assert!(window.is_empty());
@@ -178,7 +178,7 @@ mod tests {
         message(&mut window);
         assert!(!window.has_room());
         window.clear();
-        assert!(window.has_room() && !window.acknowledge(one));
+        assert!(window.has_room() && window.acknowledge(one).is_none());
         assert_ne!(message(&mut window), one);
     }
 }

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::{Live, Sight};
 
+/// How long the tailer may take to stop at once.
+const STOPPING: Duration = Duration::from_secs(2);
+
 /// What to start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -144,7 +147,11 @@ impl Stages {
                     self.of_tailer.stop();
                     self.of_consumers.stop();
                     interrupted = true;
-                    break Outcome::default();
+                    // It ends at once, and tells which files it has met.
+                    break match tokio::time::timeout(STOPPING, &mut self.tailer).await {
+                        Ok(Ok(Ok(outcome))) => outcome,
+                        _ => Outcome::default(),
+                    };
                 }
                 () = shutdown.draining(), if !interrupted => {
                     interrupted = true;

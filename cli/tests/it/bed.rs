@@ -1,6 +1,6 @@
 //! What a test stands on: a working directory of its own, the binary, and its answers.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -87,11 +87,18 @@ impl Bed {
         fs::rename(self.path(&format!("{name}.part")), self.path(name)).unwrap();
     }
 
+    pub(crate) fn append(&self, name: &str, text: &str) {
+        let mut file = fs::OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(["--data-dir", "my data"]).args(arguments).current_dir(&self.dir).kill_on_drop(true);
         let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("MILLRACE_"));
-        own.chain(CUSTOMARY.map(str::to_owned)).for_each(|name| drop(command.env_remove(name)));
+        for name in own.chain(CUSTOMARY.map(str::to_owned)) {
+            command.env_remove(name);
+        }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -115,6 +122,18 @@ impl Bed {
         let ended = self.run(&["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.out.trim().to_owned()
+    }
+
+    /// Waits until a statement gives this on the services of a running `up`.
+    pub(crate) async fn until_sql(&self, statement: &str, expected: &str) {
+        // Asked before, psql would start services of its own.
+        let running = self.data().join("sandbox/running.json");
+        until("services run", async || running.exists()).await;
+        until(&format!("{statement} gives {expected}"), async || {
+            let asked = self.run(&["psql", "-XAtc", statement]).await;
+            asked.code == Some(0) && asked.out.trim() == expected
+        })
+        .await;
     }
 
     /// Rows in all files and in each table: read, events, duplicates, corrupt.
@@ -237,9 +256,13 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
 /// How many rows the generated files in a directory have: their lines without the headers.
 pub(crate) fn generated_rows(dir: &Path) -> u64 {
     let lines = |name: &String| {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut File::open(dir.join(name)).unwrap(), &mut text).unwrap();
-        text.lines().count() as u64 - 1
+        // A spoilt row may hold bytes that are no text.
+        let bytes = fs::read(dir.join(name)).unwrap();
+        String::from_utf8_lossy(&bytes).lines().count() as u64 - 1
     };
-    names(dir).iter().filter(|name| name.ends_with(".csv")).map(lines).sum()
+    names(dir).iter().filter(|name| has_extension(name, "csv")).map(lines).sum()
+}
+
+pub(crate) fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
 }

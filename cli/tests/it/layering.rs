@@ -1,90 +1,65 @@
-//! Who may know whom: imports run one way, and only `cli` sees both ends.
+//! Who may know whom: imports run one way, main -> pipeline -> stages -> common, and only `cli` sees both ends.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MEMBERS: [&str; 5] = ["common", "producer", "consumer", "sandbox", "cli"];
+/// A member, and what it must not know: dependencies in its manifest, and paths in its sources.
+const UNKNOWN: [(&str, &[&str]); 4] = [
+    ("common", &["producer", "consumer", "sandbox", "cli", "csv", "sqlx"]),
+    ("producer", &["consumer", "cli", "sqlx"]),
+    ("consumer", &["producer", "cli", "csv"]),
+    ("sandbox", &["producer", "consumer", "cli", "common", "csv", "sqlx"]),
+];
+/// Parts of a crate that stand above its stages.
+const ABOVE: [&str; 4] = ["pipeline", "cli", "main", "lib"];
 
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+fn member(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name)
 }
 
-/// Names in the dependency sections of a member's Cargo.toml; `dev` ones too where wanted.
-fn dependencies(member: &str, dev: bool) -> BTreeSet<String> {
-    let manifest = fs::read_to_string(workspace().join(member).join("Cargo.toml")).unwrap();
-    let mut section = "";
-    let mut names = BTreeSet::new();
-    for line in manifest.lines().map(str::trim) {
-        if line.starts_with('[') {
-            section = line;
-        } else if section == "[dependencies]"
-            || section == "[build-dependencies]"
-            || (dev && section == "[dev-dependencies]")
-        {
-            names.extend(
-                line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty()).map(str::to_owned),
-            );
-        }
-    }
-    names
+/// The files below a directory, tests included.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
-fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+/// The lines that import something, also within another path.
+fn imports(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let is_import = |line: &&str| line.trim_start().trim_start_matches("pub ").starts_with("use ");
+    text.lines().filter(is_import).map(|line| line.trim_start().to_owned()).collect()
+}
+
+#[test]
+fn members_know_nobody_they_must_not_know() {
+    for (name, unknown) in UNKNOWN {
+        let manifest = fs::read_to_string(member(name).join("Cargo.toml")).unwrap();
+        let files = [sources(&member(name).join("src")), sources(&member(name).join("tests"))].concat();
+        assert!(manifest.contains(".workspace = true") && files.len() > 5, "{name} is read");
+        for other in unknown {
+            let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")));
+            assert!(!depends, "{name}/Cargo.toml must not name {other}");
+            let start = format!("use {other}::");
+            let found = files.iter().find(|file| imports(file).iter().any(|line| line.starts_with(&start)));
+            assert_eq!(found, None, "{name} must not import {other}");
         }
+        // Services are for tests: what is shipped finds them by URL.
+        let shipped = manifest.split("[dev-dependencies]").next().unwrap();
+        assert!(!shipped.contains("\nsandbox."), "only tests of {name} may start services");
     }
 }
 
 #[test]
-fn members_depend_on_nobody_they_must_not_know() {
-    let forbidden: [(&str, &[&str]); 4] = [
-        ("common", &["producer", "consumer", "sandbox", "cli", "csv", "sqlx"]),
-        ("producer", &["consumer", "sandbox", "cli", "sqlx"]),
-        ("consumer", &["producer", "sandbox", "cli", "csv"]),
-        ("sandbox", &["producer", "consumer", "cli", "common", "csv", "sqlx"]),
-    ];
-    for (member, unknown) in forbidden {
-        let known = dependencies(member, false);
-        assert!(!known.is_empty(), "{member} has no dependency: the manifest is not read rightly");
-        let met: Vec<_> = unknown.iter().filter(|name| known.contains(**name)).collect();
-        assert!(met.is_empty(), "{member} must not depend on {met:?}");
-    }
-    // Tests may start services, but stay on their side too.
-    for (member, other) in [("producer", "consumer"), ("consumer", "producer"), ("sandbox", "common")] {
-        assert!(!dependencies(member, true).contains(other), "tests of {member} must not depend on {other}");
-    }
-}
-
-/// Modules of the tailer and of the consumer, in the order in which rows flow: each may import those before it, the
-/// pipeline all of them, and none the pipeline.
-#[test]
-fn stages_never_import_the_pipeline() {
-    for member in MEMBERS {
-        let mut files = Vec::new();
-        sources(&workspace().join(member).join("src"), &mut files);
-        let above = ["pipeline.rs", "lib.rs", "main.rs", "cli.rs"];
-        let is_above = |path: &Path| {
-            above.contains(&path.file_name().unwrap().to_str().unwrap())
-                || path.components().any(|part| matches!(part.as_os_str().to_str(), Some("cli")))
-        };
-        for path in
-            files.iter().filter(|path| !is_above(path.strip_prefix(workspace().join(member)).unwrap()))
-        {
-            let text = fs::read_to_string(path).unwrap();
-            for line in text.lines().filter(|line| {
-                line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub use ")
-            }) {
-                assert!(
-                    !line.contains("crate::pipeline") && !line.contains("crate::cli"),
-                    "{}: {line}",
-                    path.display()
-                );
+fn stages_never_import_what_wires_them() {
+    for name in ["producer", "consumer"] {
+        let src = member(name).join("src");
+        for file in sources(&src) {
+            let part = file.strip_prefix(&src).unwrap().components().next().unwrap();
+            if ABOVE.iter().any(|above| Path::new(&part).with_extension("") == Path::new(above)) {
+                continue;
             }
+            let up = |line: &String| line.contains("crate::pipeline") || line.contains("crate::cli");
+            assert_eq!(imports(&file).into_iter().find(up), None, "{}", file.display());
         }
     }
 }

@@ -5,17 +5,15 @@ use std::net::TcpStream;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::bed::{Bed, Running, generated_rows, is_alive, jetstream, messages, names, rows, until};
+use crate::bed::{
+    Bed, Running, generated_rows, has_extension, is_alive, jetstream, messages, names, rows, until,
+};
 
 /// An `up` that generates, some of whose rows are in the table.
 async fn in_the_middle(bed: &Bed, more: &[&str]) -> Running {
     let arguments = [&["up", "--events-per-second", "2000", "--fresh"], more].concat();
     let up = bed.start(&arguments);
-    until("some rows are in the table", async || {
-        let asked = bed.run(&["psql", "-XAtc", "select count(*) > 1000 from events"]).await;
-        asked.code == Some(0) && asked.out.trim() == "t"
-    })
-    .await;
+    bed.until_sql("select count(*) > 1000 from events", "t").await;
     up
 }
 
@@ -66,7 +64,7 @@ async fn a_kill_leaves_no_service_and_the_next_run_loses_nothing_and_doubles_not
     assert_eq!(ended.json()["law_holds"], true);
     // A file that was being generated never landed.
     let left = names(&bed.data().join("landing"));
-    assert!(left.iter().all(|name| name.ends_with(".part")), "{left:?}");
+    assert!(left.iter().all(|name| has_extension(name, "part")), "{left:?}");
     let rows = generated_rows(&bed.data().join("archive"));
     assert!(rows > 1_000);
     assert_eq!(bed.totals().await, [rows, rows, 0, 0]);
@@ -75,7 +73,46 @@ async fn a_kill_leaves_no_service_and_the_next_run_loses_nothing_and_doubles_not
 }
 
 #[tokio::test]
-async fn a_second_ctrl_c_stops_at_once() {
+async fn a_second_ctrl_c_stops_at_once_and_the_account_says_what_is_open() {
+    // What was not acknowledged comes again after this time.
+    let bed = Bed::new().with("MILLRACE_SHUTDOWN__GRACE", "1h").with("MILLRACE_CONSUMER__ACK_WAIT", "2s");
+    bed.write("in/a.csv", rows(1..=10));
+    let mut up = bed.start(&["up", "--input", "in", "--json", "--fresh"]);
+    bed.until_sql("select count(*) from files where closed_at is not null", "1").await;
+    // Nobody can write into the table, so that a drain does not end.
+    let lock = bed.start(&["psql", "-c", "begin; lock table events in share mode; select pg_sleep(3600)"]);
+    bed.until_sql("select count(*) from pg_locks where mode = 'ShareLock' and granted and relation = 'events'::regclass", "1").await;
+    bed.drop_file("in/b.csv", rows(11..=20));
+    bed.until_sql("select count(*) > 0 from pg_locks where not granted", "t").await;
+    up.signal(Signal::INT);
+    up.until_said("draining; a second signal stops at once").await;
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    lock.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let account = ended.json();
+    assert_eq!(
+        (&account["interrupted"], &account["total"]["events"]),
+        (&json!(true), &json!(10)),
+        "{account}"
+    );
+    let closed = |name: &str| {
+        let file = account["files"].as_array().unwrap().iter().find(|file| file["file"] == name);
+        file.map(|file| file["closed"].clone())
+    };
+    assert_eq!(
+        (closed("in/a.csv"), closed("in/b.csv")),
+        (Some(json!(true)), Some(json!(false))),
+        "{account}"
+    );
+
+    let ended = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(bed.totals().await, [20, 20, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_stops_a_tailer_whose_broker_is_gone() {
     let nats = sandbox::testing::nats().await;
     let database = sandbox::testing::postgres_database().await;
     // Without a broker a drain cannot end, and the grace period is long.

@@ -6,6 +6,8 @@ use std::path::Path;
 use figment::error::Kind;
 use figment::{Figment, Metadata, Source};
 
+use super::show::root;
+
 /// Why a configuration was refused. Its text is one line for the person who wrote the value.
 #[derive(Debug)]
 pub struct Problem(String);
@@ -40,7 +42,7 @@ impl Problem {
 
     /// A value of the right type but out of its range; `what` says what to write instead.
     pub(super) fn of_key(figment: &Figment, key: &str, what: &str) -> Self {
-        let place = place(figment.find_metadata(key));
+        let place = place(figment.find_metadata(root(key)));
         Self(format!("{place}: {key} {what}"))
     }
 

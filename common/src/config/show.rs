@@ -57,7 +57,7 @@ impl Loaded {
 }
 
 /// figment knows where a list comes from, but not where its entries do.
-fn root(key: &str) -> &str {
+pub(super) fn root(key: &str) -> &str {
     if key.starts_with("source.") { "source" } else { key }
 }
 

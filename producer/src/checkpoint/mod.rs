@@ -95,6 +95,8 @@ pub(crate) struct StreamPosition {
     pub created: DateTime<Utc>,
     /// The largest acknowledged sequence.
     pub last_sequence: u64,
+    /// The hash of its message, where it is one of ours.
+    pub last_hash: Option<u64>,
 }
 
 impl Checkpoint {

@@ -103,6 +103,16 @@ impl Store {
         }
     }
 
+    /// Lets every file that is not closed begin again behind its header; how many there are.
+    pub(crate) fn rewind(&self) -> Result<usize, Error> {
+        let open = self.select(|checkpoint| checkpoint.state == State::Reading);
+        for checkpoint in &open {
+            let start = checkpoint.start;
+            self.put(Checkpoint { reached: start, stream: None, ..checkpoint.clone() })?;
+        }
+        Ok(open.len())
+    }
+
     /// Writes what has changed since the last time.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let _writing = self.writing.lock();

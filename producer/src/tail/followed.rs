@@ -5,12 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::Clock;
 use common::config::{Config, Source};
-use common::stream::Incarnation;
 use common::wire::FileState;
+use common::{Clock, FileId};
 
-use crate::checkpoint::{self, Checkpoint, Reached, State, Store};
+use crate::checkpoint::{Checkpoint, Reached, State, Store};
 use crate::map::{Mapping, Unmappable, delimiter_of, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
@@ -30,8 +29,6 @@ pub(crate) struct Context {
     pub clock: Clock,
     /// The broker's limit.
     pub max_payload: usize,
-    /// The life of the stream into which rows go.
-    pub stream: Incarnation,
 }
 
 /// How a turn ended.
@@ -70,6 +67,11 @@ impl Followed {
         Self { path, seen, is_queued: false, reading: None, source, buffer: Buffer::default() }
     }
 
+    /// Under which id its rows go, once that is settled.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        self.reading.as_ref().map(|reading| reading.checkpoint.file_id)
+    }
+
     /// Reads and maps some of the file. With `finish` its end is its end: a last line without line end is a record,
     /// and the account follows the last row.
     pub(crate) fn turn(&mut self, context: &Context, finish: bool, chunk: &mut Chunk) -> io::Result<Turn> {
@@ -97,14 +99,10 @@ impl Followed {
     }
 
     /// Begins again behind the header, unless the file is closed: the stream has lost what was sent.
-    pub(crate) fn rewind(&mut self, store: &Store) -> Result<bool, checkpoint::Error> {
-        let Some(reading) = self.reading.as_mut().filter(|one| one.checkpoint.state == State::Reading) else {
-            return Ok(false);
-        };
+    pub(crate) fn rewind(&mut self) -> bool {
+        let reading = self.reading.as_mut().filter(|one| one.checkpoint.state == State::Reading);
         self.buffer.close();
-        reading.rewind();
-        store.put(reading.checkpoint.clone())?;
-        Ok(true)
+        reading.map(|reading| reading.rewind()).is_some()
     }
 
     fn read(&mut self, context: &Context, finish: bool, chunk: &mut Chunk) -> io::Result<Turn> {
@@ -229,11 +227,7 @@ impl Followed {
         let (State::Reading | State::Kept, Some(mapping)) = (&known.state, &known.mapping) else {
             return Ok(false);
         };
-        let mut checkpoint = Checkpoint { path: self.path.clone(), ..known.clone() };
-        if known.state == State::Reading && is_lost(known, context.stream) {
-            tracing::warn!(file = %self.path.display(), rows = known.reached.row, "stream lost data, publishing again");
-            checkpoint.reached = checkpoint.start;
-        }
+        let checkpoint = Checkpoint { path: self.path.clone(), ..known.clone() };
         let (buffer, _) = Buffer::open(&self.path, &checkpoint.reached)?;
         let fits = buffer.fits(&checkpoint.reached);
         let max_record = context.config.tail.max_record_bytes;
@@ -253,10 +247,4 @@ impl Followed {
 
 fn unfinished(finish: bool) -> Turn {
     if finish { Turn::Parked(UNFINISHED.to_owned()) } else { Turn::Waiting }
-}
-
-/// Whether the stream no longer has what the checkpoint says it took. A sequence below its first one was only purged.
-fn is_lost(checkpoint: &Checkpoint, stream: Incarnation) -> bool {
-    let reached = checkpoint.stream.as_ref();
-    reached.is_some_and(|then| then.created != stream.created || then.last_sequence > stream.last_sequence)
 }

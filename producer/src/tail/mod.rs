@@ -16,7 +16,6 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-use common::stream::Incarnation;
 use common::wire::ClosedFile;
 use common::{FileId, Shutdown};
 use tokio::sync::mpsc;
@@ -43,7 +42,7 @@ pub(crate) enum Wake {
     /// Every row of this account is in a table.
     Closed(FileId, ClosedFile),
     /// The stream lost data: everything that is not closed is read again, as this generation.
-    Rewind(Incarnation, u64),
+    Rewind(u64),
 }
 
 /// What is left when tailing ends.

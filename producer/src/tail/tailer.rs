@@ -119,12 +119,12 @@ impl Tailer {
         match wake {
             Wake::Changed(path) => self.changed(&path),
             Wake::Closed(file_id, closed) => self.closed(file_id, closed)?,
-            Wake::Rewind(stream, generation) => {
-                self.context.stream = stream;
+            Wake::Rewind(generation) => {
+                self.context.store.rewind()?;
                 self.generation = generation;
                 let mut again = Vec::new();
                 for (path, file) in &mut self.files {
-                    if file.rewind(&self.context.store)? {
+                    if file.rewind() {
                         again.push(path.clone());
                     }
                 }
@@ -242,7 +242,12 @@ impl Tailer {
         file.is_queued = false;
         let finish = self.is_ending || is_quiet(&self.context, file);
         let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
+        let before = file.file_id();
         let turn = file.turn(&self.context, finish, &mut chunk);
+        if let Some(before) = before.filter(|before| file.file_id() != Some(*before)) {
+            // It was rewritten: nobody waits for the end of what it was.
+            self.announced.remove(&before);
+        }
         if let Some(reading) = &file.reading {
             self.met.insert(reading.checkpoint.file_id);
             if turn.as_ref().is_ok_and(|turn| *turn == Turn::Announced) {

@@ -165,6 +165,22 @@ async fn a_running_tailer_can_be_asked_to_finish_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_rewritten_before_it_was_closed_does_not_hold_up_the_end() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    let first = bed.until_finished("a.csv", 3).await;
+    fs::write(bed.path("a.csv"), rows(11..=15)).unwrap();
+    let second = bed.until_finished("a.csv", 5).await;
+    tailer.ending.cancel();
+    let closing = bed.close_all();
+    let outcome = tailer.end().await.unwrap();
+    drop(closing);
+    assert_eq!(outcome.open, 0);
+    assert!([first, second].iter().all(|account| outcome.files.contains(&account.file_id)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drained_tailer_says_what_is_still_open() {
     let bed = Bed::start().await;
     let tailer = bed.tail();

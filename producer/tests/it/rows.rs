@@ -44,10 +44,11 @@ async fn a_dropped_file_is_published_row_by_row_between_two_accounts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_bytes_survive() {
+    type Case = (&'static [u8], Reason, Option<&'static str>, Option<&'static str>);
     let bed = Bed::start_with(|config| config.tail.max_record_bytes = 4 << 20).await;
     let long = "x".repeat(2 << 20);
     // What is wrong with each row: its reason, column and value.
-    let cases: [(&[u8], Reason, Option<&str>, Option<&str>); 9] = [
+    let cases: [Case; 9] = [
         (
             b"1,view,2024-03-13T10:21:14Z,c,\"two\nlines\",1.001",
             Reason::BadPrice,
