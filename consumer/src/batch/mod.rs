@@ -1,8 +1,8 @@
-//! Group commit without a timer: [`Delivery`]s enter a bounded queue, [`Batch`]es leave it.
+//! Group commit: [`Delivery`]s enter a bounded queue, [`Batch`]es leave it.
 //!
 //! A writer that is free takes whatever is queued at once; while all writers are busy the queue grows, up to a number
-//! of rows and of bytes, and then nothing more is pulled. Idle means batches of one row within a millisecond, load
-//! means full ones.
+//! of rows and of bytes, and then nothing more is pulled. Idle means batches of one row within a millisecond. Where a
+//! writer finds many rows it waits a few milliseconds for more: a full batch costs less a row than two half ones.
 
 mod queue;
 

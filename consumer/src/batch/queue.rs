@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use common::{Shutdown, config};
 use tokio::sync::{Mutex, Semaphore, mpsc};
-use tokio::time::Instant;
 
 use super::{Batch, BatchId};
 use crate::decode::{Delivery, Fate};
+
+/// So many rows in the queue are load: one transaction for more of them costs the server less than two for fewer.
+const LOAD: usize = 100;
+/// How long a batch then waits to fill.
+const FILL: Duration = Duration::from_millis(25);
 
 /// What a delivery takes beside its texts.
 const OVERHEAD: usize = 256;
@@ -66,7 +70,8 @@ impl Batches {
         let mut receiver = self.receiver.lock().await;
         let mut taken = Taken::new(&self.limits, receiver.recv().await?);
         taken.queued(&mut receiver);
-        if let Some(linger) = self.limits.linger {
+        let load = (taken.deliveries.len() >= LOAD).then_some(FILL);
+        if let Some(linger) = self.limits.linger.or(load) {
             taken.linger(&mut receiver, linger, shutdown).await;
         }
         drop(receiver);
@@ -111,16 +116,18 @@ impl<'a> Taken<'a> {
         linger: Duration,
         shutdown: &Shutdown,
     ) {
-        let until = Instant::now() + linger;
+        let over = tokio::time::sleep(linger);
+        tokio::pin!(over);
         while !self.is_full() {
             tokio::select! {
                 delivery = receiver.recv() => match delivery {
                     Some(delivery) => self.add(delivery),
                     None => return,
                 },
-                () = tokio::time::sleep_until(until) => return,
+                () = &mut over => return,
                 () = shutdown.draining() => return self.queued(receiver),
             }
+            self.queued(receiver);
         }
     }
 }
