@@ -3,15 +3,19 @@
 //! A first signal asks every stage to finish what it holds. A second one, or the end of the grace period,
 //! makes them stop where they are; what was not acknowledged is delivered again to the next process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A request to end, in two steps. Clones share the request.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     drain: CancellationToken,
     stop: CancellationToken,
+    /// Listens for signals as long as anyone holds the request.
+    listener: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 impl Shutdown {
@@ -23,9 +27,9 @@ impl Shutdown {
     /// A request which SIGINT or SIGTERM makes: the first drains, the second stops at once, and so does the
     /// end of `grace` after the first.
     pub fn on_signals(grace: Duration) -> Self {
-        let shutdown = Self::new();
+        let mut shutdown = Self::new();
         let of_signals = shutdown.clone();
-        tokio::spawn(async move {
+        let listener = tokio::spawn(async move {
             signal().await;
             tracing::info!(grace_s = grace.as_secs(), "draining; a second signal stops at once");
             of_signals.drain();
@@ -37,6 +41,7 @@ impl Shutdown {
             }
             of_signals.stop();
         });
+        shutdown.listener = Some(Arc::new(AbortOnDropHandle::new(listener)));
         shutdown
     }
 
@@ -74,7 +79,11 @@ impl Shutdown {
     /// A request of its own for one part of a process, which this one's drain and stop reach too.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { drain: self.drain.child_token(), stop: self.stop.child_token() }
+        Self {
+            drain: self.drain.child_token(),
+            stop: self.stop.child_token(),
+            listener: self.listener.clone(),
+        }
     }
 }
 

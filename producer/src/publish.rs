@@ -80,6 +80,8 @@ pub(crate) struct Publisher {
     /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
     last: (u64, Option<Bytes>),
     generation: u64,
+    /// Set when nobody keeps the subjects: the stream may have been deleted.
+    is_unanswered: bool,
     /// Set while the broker refuses.
     refused: Option<Refused>,
 }
@@ -121,6 +123,7 @@ impl Publisher {
             created: stream.created,
             last: (stream.last_sequence, None),
             generation: 0,
+            is_unanswered: false,
             refused: None,
         })
     }
@@ -143,9 +146,14 @@ impl Publisher {
                     0 => Ok(()),
                     left => Err(Error::Stopped(left)),
                 },
-                Ok(()) = connected.changed() => self.reconnected(&mut chunks).await?,
+                Ok(()) = connected.changed() => self.look_again(&mut chunks).await?,
                 ack = self.acks.next() => self.acknowledge(&ack.ok_or(Error::Closed)?),
-                _ = tick.tick() => self.send_late().await?,
+                _ = tick.tick() => {
+                    if std::mem::take(&mut self.is_unanswered) {
+                        self.look_again(&mut chunks).await?;
+                    }
+                    self.send_late().await?;
+                }
                 chunk = chunks.recv(), if more && self.backlog.is_empty() => match chunk {
                     Some(chunk) => self.take(chunk),
                     None => more = false,
@@ -193,7 +201,8 @@ impl Publisher {
         let number = message.subject.strip_prefix(&*self.inbox).and_then(|number| number.parse().ok());
         let Some(number) = number else { return };
         let answer = if message.status == Some(StatusCode::NO_RESPONDERS) {
-            Err("JetStream does not answer".to_owned())
+            self.is_unanswered = true;
+            Err("nobody keeps the stream's subjects".to_owned())
         } else {
             match serde_json::from_slice::<PubAck>(&message.payload) {
                 Ok(PubAck { seq, error: None }) => Ok(seq),
@@ -252,9 +261,9 @@ impl Publisher {
         Ok(())
     }
 
-    /// After a reconnect no acknowledgement of before will come. Either all that is on its way is sent again, or,
+    /// After a reconnect no acknowledgement of before will come, and a stream that is gone has to be made again. Either all that is on its way is sent again, or,
     /// where the stream lost what it had acknowledged, everything that is not closed.
-    async fn reconnected(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
+    async fn look_again(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
         let Ok((events, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
             // Not ready yet: time-outs send again, and the next connection looks again.
             return Ok(());

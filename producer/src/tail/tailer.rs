@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{self, Put};
-use crate::checkpoint;
+use crate::checkpoint::State;
 use crate::tail::followed::{Context, Followed, Turn};
 use crate::tail::identity::Seen;
 use crate::tail::reading::Chunk;
@@ -221,7 +221,10 @@ impl Tailer {
             self.make_ready(there.clone());
             return;
         }
-        let unread = file.reading.as_ref().is_some_and(|reading| reading.announced.is_none());
+        let unread = file
+            .reading
+            .as_ref()
+            .is_some_and(|one| one.announced.is_none() && one.checkpoint.state == State::Reading);
         if let Some(reading) = &file.reading {
             self.announced.remove(&reading.checkpoint.file_id);
         }
@@ -327,7 +330,7 @@ impl Tailer {
         self.announced.remove(&file_id);
         match put {
             Ok(Put::Away) if config.tail.on_close == OnClose::Keep => {
-                reading.checkpoint.state = checkpoint::State::Kept;
+                reading.checkpoint.state = State::Kept;
             }
             Ok(Put::Away) => drop(self.files.remove(&path)),
             Ok(Put::Grew) => self.make_ready(path),

@@ -72,6 +72,20 @@ async fn rule_loss_is_noticed_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_when_the_stream_is_deleted_under_a_running_tailer() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    one_closed_and_one_open(&bed).await;
+    bed.jetstream.delete_stream(STREAM).await.unwrap();
+
+    // The next row finds nobody who keeps it; the stream is made again, and what is not closed comes again.
+    bed.append("open.csv", row(15));
+    let account = bed.until_finished("open.csv", 6).await;
+    assert_eq!(bed.contents().await.rows_of(account.file_id), [1, 2, 3, 4, 5, 6]);
+    tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_loss_is_noticed_when_an_old_copy_of_the_store_is_put_back() {
     let mut bed = Bed::start().await;
     let tailer = bed.tail();
