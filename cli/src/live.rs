@@ -68,7 +68,7 @@ impl Live {
 
     /// How often it is worth drawing.
     pub(crate) fn period(&self) -> Duration {
-        if self.line.is_terminal { Duration::from_millis(500) } else { PLAIN_EVERY }
+        if self.line.is_terminal { Duration::from_secs(1) } else { PLAIN_EVERY }
     }
 
     /// Draws what there is to see now.
