@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandbox::{Nats, Options, Postgres, testing};
@@ -72,11 +72,14 @@ fn the_shared_cluster_outlives_a_runtime() {
 #[tokio::test]
 async fn a_test_server_leaves_nothing() {
     let nats = testing::nats().await;
-    let command =
-        std::process::Command::new("ps").args(["-o", "args=", "-p", &nats.pid().to_string()]).output();
-    let command = String::from_utf8(command.unwrap().stdout).unwrap();
-    let dir = Path::new(command.trim().rsplit(' ').next().unwrap()).parent().unwrap().to_owned();
-    assert!(dir.is_dir(), "{command}");
+    let port = nats.port().to_string();
+    let places = [Path::new("/tmp").to_owned(), std::env::temp_dir()];
+    let dirs = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
+    let mut dirs = dirs.map(|dir| dir.unwrap().path());
+    let is_its_own = |dir: &PathBuf| {
+        std::fs::read_to_string(dir.join("nats.port")).is_ok_and(|written| written.trim() == port)
+    };
+    let dir = dirs.find(is_its_own).expect("the server has a directory");
     drop(nats);
     eventually("the directory is removed", Duration::from_secs(5), || !dir.exists());
 }
