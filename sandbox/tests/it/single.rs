@@ -74,11 +74,10 @@ async fn a_test_server_leaves_nothing() {
     let nats = testing::nats().await;
     let port = nats.port().to_string();
     let places = [Path::new("/tmp").to_owned(), std::env::temp_dir()];
-    let dirs = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
+    let dirs = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten();
     let mut dirs = dirs.map(|dir| dir.unwrap().path());
-    let is_its_own = |dir: &PathBuf| {
-        std::fs::read_to_string(dir.join("nats.port")).is_ok_and(|written| written.trim() == port)
-    };
+    let is_its_own =
+        |dir: &PathBuf| fs::read_to_string(dir.join("nats.port")).is_ok_and(|written| written.trim() == port);
     let dir = dirs.find(is_its_own).expect("the server has a directory");
     drop(nats);
     eventually("the directory is removed", Duration::from_secs(5), || !dir.exists());
