@@ -4,11 +4,13 @@
 //! the number of its message. One that does not come is "unknown": the message is sent again, under the same number.
 //! No message id is sent: the database knows a row that came twice by its origin.
 
+mod answer;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::{Message, StatusCode, Subject, Subscriber};
+use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use common::Shutdown;
@@ -16,7 +18,6 @@ use common::config::Config;
 use common::nats::Nats;
 use common::stream::{self, Incarnation};
 use futures::{FutureExt, StreamExt};
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{Checkpoint, Store, StreamPosition};
@@ -26,9 +27,7 @@ use crate::progress::Progress;
 use crate::tail::identity::hash;
 use crate::tail::{Chunk, Wake};
 use crate::window::Window;
-
-/// What the broker says when the stream is full.
-const FULL: u64 = 10_077;
+use answer::{Answer, Why};
 
 /// A full stream that has room again within this time is its ordinary way to hold back.
 const SAID_AFTER: Duration = Duration::from_secs(1);
@@ -45,21 +44,6 @@ pub enum Error {
     /// Asked to stop at once while messages were on their way.
     #[error("stopped with {0} messages that nobody has acknowledged; they are sent again at the next start")]
     Stopped(usize),
-}
-
-/// The broker's answer to one message.
-#[derive(Debug, Deserialize)]
-struct PubAck {
-    #[serde(default)]
-    seq: u64,
-    error: Option<Refusal>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    err_code: u64,
-    description: String,
 }
 
 /// One publisher of one tailer.
@@ -200,22 +184,8 @@ impl Publisher {
     fn acknowledge(&mut self, message: &Message) {
         let number = message.subject.strip_prefix(&*self.inbox).and_then(|number| number.parse().ok());
         let Some(number) = number else { return };
-        let answer = if message.status == Some(StatusCode::NO_RESPONDERS) {
-            self.is_unanswered = true;
-            Err("nobody keeps the stream's subjects".to_owned())
-        } else {
-            match serde_json::from_slice::<PubAck>(&message.payload) {
-                Ok(PubAck { seq, error: None }) => Ok(seq),
-                Ok(PubAck { error: Some(refusal), .. }) if refusal.err_code == FULL => {
-                    Err("the stream is full: consumers have to read on, or stream.max_bytes has to grow"
-                        .to_owned())
-                }
-                Ok(PubAck { error: Some(refusal), .. }) => Err(refusal.description),
-                Err(error) => Err(format!("an answer that cannot be read: {error}")),
-            }
-        };
-        match answer {
-            Ok(sequence) => {
+        match answer::read(message) {
+            Answer::Taken(sequence) => {
                 if let Some(Refused { since, told: true }) = self.refused.take() {
                     tracing::info!(waited_s = since.elapsed().as_secs(), "the stream takes messages again");
                 }
@@ -227,11 +197,12 @@ impl Publisher {
                 }
                 self.reach();
             }
-            Err(why) => {
+            Answer::Refused(why) => {
+                self.is_unanswered |= matches!(why, Why::Nobody);
                 self.window.refuse(number);
                 let refused = self.refused.get_or_insert(Refused { since: Instant::now(), told: false });
                 if !refused.told && refused.since.elapsed() > SAID_AFTER {
-                    tracing::warn!(why, "the stream takes no messages; waiting");
+                    tracing::warn!(%why, "the stream takes no messages; waiting");
                     refused.told = true;
                 }
             }
