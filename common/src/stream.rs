@@ -1,5 +1,7 @@
 //! Names in the broker, and the stream that keeps every message until it has been read.
 
+use std::time::Duration;
+
 use async_nats::jetstream::{self, kv, stream};
 use chrono::{DateTime, Utc};
 
@@ -17,6 +19,10 @@ pub const FILE: &str = "ledger.file";
 pub const DURABLE: &str = "warehouse";
 /// The bucket in which the consumer tells the tailer which files are closed; the key is the file's id.
 pub const CLOSED: &str = "closed";
+
+/// How often the stream is asked for, and the pause between.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The subject of an event type: what NATS does not allow in a token becomes `_`. The body keeps the exact type.
 pub fn subject_of(event_type: &str) -> String {
@@ -55,8 +61,26 @@ pub struct Incarnation {
     pub last_sequence: u64,
 }
 
-/// Makes the stream where it is missing and brings its limits to what is configured.
+/// Makes the stream where it is missing and brings its limits to what is configured. A broker that has just started,
+/// or is busy, may answer too late: that is tried again, a few times.
 pub async fn ensure(
+    jetstream: &jetstream::Context,
+    config: &config::Stream,
+) -> Result<(stream::Stream, Incarnation), Error> {
+    let mut tries = 1;
+    loop {
+        match ensure_once(jetstream, config).await {
+            Err(error) if tries < TRIES => {
+                tracing::debug!(%error, tries, "trying again");
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+async fn ensure_once(
     jetstream: &jetstream::Context,
     config: &config::Stream,
 ) -> Result<(stream::Stream, Incarnation), Error> {

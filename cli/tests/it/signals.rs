@@ -100,11 +100,9 @@ async fn a_second_ctrl_c_stops_at_once_and_the_account_says_what_is_open() {
         let file = account["files"].as_array().unwrap().iter().find(|file| file["file"] == name);
         file.map(|file| file["closed"].clone())
     };
-    assert_eq!(
-        (closed("in/a.csv"), closed("in/b.csv")),
-        (Some(json!(true)), Some(json!(false))),
-        "{account}"
-    );
+    assert_eq!(closed("in/a.csv"), Some(json!(true)), "{account}");
+    // It may be that not even its name has come through.
+    assert_ne!(closed("in/b.csv"), Some(json!(true)), "{account}");
 
     let ended = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
