@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// Why a directory cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +30,25 @@ pub enum Error {
 
 /// A directory that is ours until this is dropped, or the process ends in whatever way.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its drop")] File);
+pub(crate) struct Lock(#[cfg_attr(not(test), expect(dead_code, reason = "held for its drop"))] File);
+
+/// How long a lock may outlive its owner: a program that the owner is just starting shares it until it runs.
+const LINGERS: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes `dir` where it is missing, and takes it.
-pub(crate) fn take(dir: &Path) -> Result<Lock, Error> {
+pub(crate) async fn take(dir: &Path) -> Result<Lock, Error> {
     let io = |source| Error::Io { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(io)?;
     let file = File::open(dir).map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Taken { dir: dir.to_owned() }),
-        Err(errno) => Err(io(errno.into())),
+    let began = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Lock(file)),
+            Err(Errno::WOULDBLOCK) if began.elapsed() < LINGERS => tokio::time::sleep(PAUSE).await,
+            Err(Errno::WOULDBLOCK) => return Err(Error::Taken { dir: dir.to_owned() }),
+            Err(errno) => return Err(io(errno.into())),
+        }
     }
 }
 
@@ -46,13 +56,25 @@ pub(crate) fn take(dir: &Path) -> Result<Lock, Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn rule_one_tailer_a_directory() {
+    #[tokio::test]
+    async fn rule_one_tailer_a_directory() {
         let dir = tempfile::tempdir().unwrap();
         let landing = dir.path().join("landing");
-        let first = take(&landing).unwrap();
-        assert!(matches!(take(&landing), Err(Error::Taken { .. })));
+        let first = take(&landing).await.unwrap();
+        assert!(matches!(take(&landing).await, Err(Error::Taken { .. })));
         drop(first);
-        assert!(take(&landing).is_ok());
+        assert!(take(&landing).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_a_program_shares_while_it_starts_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = take(dir.path()).await.unwrap();
+        let shared = lock.0.try_clone().unwrap();
+        let mut program =
+            std::process::Command::new("/bin/sh").args(["-c", "sleep 0.1"]).stdin(shared).spawn().unwrap();
+        drop(lock);
+        assert!(take(dir.path()).await.is_ok());
+        program.wait().unwrap();
     }
 }

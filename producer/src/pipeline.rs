@@ -56,7 +56,7 @@ pub async fn tail(
     shutdown: Shutdown,
 ) -> Result<Outcome, Error> {
     let checkpoint_dir = config.checkpoint_dir();
-    let _locks = (lock::take(landing)?, lock::take(&checkpoint_dir)?);
+    let _locks = (lock::take(landing).await?, lock::take(&checkpoint_dir).await?);
     let store = Arc::new(Store::open(&checkpoint_dir)?);
     archive::end_moves(&store)?;
     let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
