@@ -148,9 +148,10 @@ impl Mapper {
             ),
         };
         let ip_address = value(IP_ADDRESS);
-        if let Some(address) = &ip_address {
-            values::ip_address(address.trim())
-                .map_err(|refusal| self.at_column(IP_ADDRESS, address, refusal))?;
+        // PostgreSQL takes no blanks around it, so what is sent is what was checked.
+        let ip_address = ip_address.as_deref().map(str::trim);
+        if let Some(address) = ip_address {
+            values::ip_address(address).map_err(|refusal| self.at_column(IP_ADDRESS, address, refusal))?;
         }
         let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
         let user_agent = value(USER_AGENT);
@@ -175,7 +176,7 @@ impl Mapper {
             customer_address: text(6),
             session_id: text(7),
             user_agent: user_agent.map(Text),
-            ip_address: ip_address.map(Text),
+            ip_address: ip_address.map(Text::from),
             product_id: text(10),
             product_name: text(11),
             category: text(12),

@@ -86,6 +86,13 @@ fn each_kind_of_bad_row_is_told_with_column_and_value() {
 }
 
 #[test]
+fn an_address_is_sent_as_it_was_checked() {
+    let mapped =
+        map("00000000-0000-4000-8000-000000000001,view,2024-03-13 10:21:14,u,1, 10.0.0.1 ,10.0.0.1 ,n");
+    assert_eq!(json(&mapped)["ip_address"], "10.0.0.1");
+}
+
+#[test]
 fn bytes_that_are_no_text_are_kept() {
     let mapped = map_with(&mut mapper(&Source::default(), HEADER), b"x,view,\xff,,,,,");
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
