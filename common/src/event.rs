@@ -59,6 +59,8 @@ pub enum Reason {
     MessageTooLarge,
     /// A last line that was taken without its newline and grew afterwards.
     LineContinued,
+    /// An edited row that does not say which rejected row it takes the place of.
+    BadOrigin,
     /// A message that cannot be decoded.
     UndecodableMessage,
     /// A message that does not say which row of which file it is.
@@ -84,6 +86,7 @@ impl Reason {
             Self::RecordTooLong => "record_too_long",
             Self::MessageTooLarge => "message_too_large",
             Self::LineContinued => "line_continued",
+            Self::BadOrigin => "bad_origin",
             Self::UndecodableMessage => "undecodable_message",
             Self::NoOrigin => "no_origin",
             Self::RefusedByDatabase => "refused_by_database",

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod event;
+pub mod fault;
 pub mod nats;
 pub mod origin;
 pub mod stream;
@@ -13,9 +14,11 @@ pub mod wire;
 
 mod clock;
 mod report;
+mod rows;
 mod shutdown;
 
 pub use clock::Clock;
-pub use origin::{FileId, Origin, Row};
+pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use report::{Exit, say};
+pub use rows::RowSet;
 pub use shutdown::Shutdown;

@@ -1,6 +1,7 @@
 //! Where a row came from: the key by which the same row is known again, however often it is sent.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +41,51 @@ impl fmt::Display for FileId {
 pub type Row = i64;
 
 /// One row of one file: no two rows share an origin, and a row keeps its own for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The file.
+    #[serde(rename = "file_id")]
     pub file: FileId,
     /// The row in it.
     pub row: Row,
+}
+
+/// As people write it: `FILE_ID:ROW`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.row)
+    }
+}
+
+/// Text that is no `FILE_ID:ROW`.
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is no origin, which is written FILE_ID:ROW")]
+pub struct NoOrigin(String);
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        let parts = text.trim().split_once(':');
+        let numbers =
+            parts.and_then(|(file, row)| Some((file.parse::<i64>().ok()?, row.parse::<Row>().ok()?)));
+        match numbers {
+            Some((file, row)) if file > 0 && row > 0 => Ok(Self { file: file.into(), row }),
+            _ => Err(NoOrigin(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_read_as_it_is_written() {
+        let origin = Origin { file: FileId::from(42), row: 7 };
+        assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
+        for wrong in ["", "42", "42:", "42:0", "-1:7", "a:b", "42:7:9"] {
+            assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+        }
+    }
 }

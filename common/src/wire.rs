@@ -86,6 +86,9 @@ pub struct EventMessage<'a> {
     /// Mobile, Desktop or Tablet.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub device_type: Option<Text<'a>>,
+    /// The rejected row that this one was made from, and takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Origin>,
     /// The file's other columns, a JSON object.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<&'a RawValue>,
@@ -128,6 +131,9 @@ pub struct RejectMessage {
     /// Whether `raw` had to be cut to fit a message.
     #[serde(default)]
     pub truncated: bool,
+    /// The rejected row that this one was made from, and takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Origin>,
 }
 
 impl RejectMessage {
@@ -160,6 +166,12 @@ pub struct FileMessage {
     pub published: i64,
     /// How many of them were rejected.
     pub rejected: i64,
+    /// Its column names, as they stand in the file; none where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<String>,
+    /// What separates its fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
 }
 
 /// Where a file stands, as its reader knows it.

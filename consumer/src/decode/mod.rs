@@ -99,10 +99,11 @@ fn rejected(payload: &[u8], position: Position) -> Result<(u32, Fate), Fault> {
 
 fn account(payload: &[u8]) -> Result<(u32, Fate), Fault> {
     let account: FileMessage = serde_json::from_slice(payload)?;
-    if account.path.contains('\0') || account.source.contains('\0') {
+    let texts = [&account.path, &account.source].into_iter().chain(&account.header);
+    if texts.into_iter().any(|text| text.contains('\0')) || account.delimiter == Some('\0') {
         return Err(Fault {
             reason: Reason::NulCharacter,
-            message: "the account's path or source holds a NUL character".to_owned(),
+            message: "the account's path, source or header holds a NUL character".to_owned(),
             column: None,
             value: None,
         });

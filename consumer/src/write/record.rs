@@ -2,6 +2,8 @@
 //! counts by file.
 
 use chrono::DateTime;
+use common::wire::FileMessage;
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::fast::Span;
@@ -69,9 +71,16 @@ pub(super) async fn accounts(connection: &mut PgConnection, batch: &Batch) -> Re
         .bind(column(&accounts, |account| account.rows_read))
         .bind(column(&accounts, |account| account.published))
         .bind(column(&accounts, |account| account.rejected))
+        .bind(column(&accounts, |account| header(account)))
+        .bind(column(&accounts, |account| account.delimiter.map(String::from)))
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The column names as JSON, where the account knows them.
+fn header(account: &FileMessage) -> Option<Value> {
+    (!account.header.is_empty()).then(|| account.header.iter().map(String::as_str).collect())
 }
 
 /// Records the batch and its counts. Answers whether one of the rows of `spans` has been settled otherwise before.

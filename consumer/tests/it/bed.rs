@@ -160,6 +160,8 @@ impl Row {
 /// The account of a file that was read to its end.
 pub(crate) fn finished(file: i64, revision: i64, rows_read: i64) -> FileMessage {
     FileMessage {
+        header: Vec::new(),
+        delimiter: None,
         v: VERSION,
         file_id: FileId::from(file),
         revision,

@@ -103,6 +103,7 @@ async fn rule_bytes_survive() {
     let bed = Bed::start().await;
     let raw = b"\0\xff,\"\n".to_vec();
     let reject = RejectMessage {
+        replaces: None,
         v: VERSION,
         file_id: FileId::from(7),
         row: 1,

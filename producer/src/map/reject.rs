@@ -43,6 +43,7 @@ impl Rejection {
             value: self.value.map(cut),
             raw: Bytes64(kept.to_vec()),
             truncated: kept.len() < raw.len(),
+            replaces: None,
         };
         let payload = serde_json::to_vec(&body).unwrap_or_default().into();
         Mapped {

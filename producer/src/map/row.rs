@@ -162,6 +162,7 @@ impl Mapper {
         let attributes = self.attributes(record, fields, odd_device.as_deref());
         let (low, medium) = self.mapping.price_below;
         let message = EventMessage {
+            replaces: None,
             v: VERSION,
             file_id: position.file,
             row: position.row,

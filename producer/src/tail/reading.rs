@@ -14,6 +14,9 @@ use crate::map::{Mapped, Mapper, Mapping, Position};
 use crate::tail::buffer::Buffer;
 use crate::tail::records::{Field, Split, Splitter};
 
+/// The longest header, in bytes, that an account tells.
+const LONGEST_HEADER: usize = 64 << 10;
+
 /// What one turn at a file brought, in the file's order.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -111,6 +114,8 @@ impl Reading {
             rows_read: row,
             published,
             rejected,
+            header: self.header(),
+            delimiter: Some(char::from(self.splitter.delimiter)),
         };
         let payload = serde_json::to_vec(&message).unwrap_or_default().into();
         chunk.messages.push(Mapped { subject: Subject::from_static(stream::FILE), payload, rejected: None });
@@ -118,6 +123,16 @@ impl Reading {
             self.announced = Some(Account { revision, rows_read: row });
             self.tell_rejected();
         }
+    }
+
+    /// The column names, unless they are so long that the account might not fit a message.
+    fn header(&self) -> Vec<String> {
+        let header = &self.mapper.mapping().header;
+        if header.iter().map(String::len).sum::<usize>() > LONGEST_HEADER {
+            return Vec::new();
+        }
+        // PostgreSQL can store no NUL.
+        header.iter().map(|name| name.replace('\0', "\u{2400}")).collect()
     }
 
     /// The mapping learns the form of times from the first row, and the checkpoint must know it too.
