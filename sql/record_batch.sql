@@ -3,15 +3,15 @@
 with batch as (
     insert into batches (
         batch_id, replica, stream_created, first_sequence, last_sequence, rows, inserted, duplicates, redelivered,
-        rejected, oldest_written, fetched_at, write_began_at
+        rejected, oldest_written, fetched_at, write_began_at, replay
     )
     values (
-        $1, $2, $3, $4, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint, $11, $12, $13
+        $1, $2, $3, $4, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10::bigint, $11, $12, $13, $21
     )
 ),
 counts as (
-    insert into batch_files (batch_id, file_id, events, duplicates, corrupt)
-    select $1, file_id, events, duplicates, corrupt
+    insert into batch_files (batch_id, file_id, events, duplicates, corrupt, replay)
+    select $1, file_id, events, duplicates, corrupt, $21
     from unnest($14::bigint [], $15::bigint [], $16::bigint [], $17::bigint [])
         as count (file_id, events, duplicates, corrupt)
 )

@@ -1,5 +1,6 @@
 //! The account: what became of the rows of each file, as a table for people and as JSON for scripts.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -7,20 +8,24 @@ use comfy_table::{CellAlignment, Table};
 use consumer::account::FileAccount;
 use indicatif::HumanCount;
 use serde::Serialize;
+use terminal_size::Width;
 
 /// How many files the table for people shows.
 const SHOWN: usize = 20;
 
+/// A narrower column of names would tell nothing.
+const SHORTEST: usize = 20;
+
 /// Half of the rows took longer than this: it was the files' age that was measured.
 pub(crate) const OLD_MS: f64 = 60_000.0;
 
-/// The account of a run.
+/// The account of a run, or of all that is there; of each file there may be more to tell than its sums.
 #[derive(Debug, Serialize)]
-pub(crate) struct Account {
+pub(crate) struct Account<F = FileAccount> {
     /// All files together.
     pub total: Total,
     /// Each file.
-    pub files: Vec<FileAccount>,
+    pub files: Vec<F>,
     /// Files that could not be read.
     pub parked: Vec<Parked>,
     /// Whether rows read = events + duplicates + corrupt records, for every file.
@@ -59,8 +64,8 @@ pub(crate) struct Latency {
 }
 
 impl Total {
-    pub(crate) fn of(files: &[FileAccount]) -> Self {
-        files.iter().fold(Self::default(), |sum, file| Self {
+    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a FileAccount>) -> Self {
+        files.into_iter().fold(Self::default(), |sum, file| Self {
             rows_read: sum.rows_read + file.rows_read,
             events: sum.events + file.events,
             duplicates: sum.duplicates + file.duplicates,
@@ -78,7 +83,7 @@ impl Account {
 
     /// As a table and one line.
     pub(crate) fn to_text(&self) -> String {
-        let mut lines = vec![self.table().to_string()];
+        let mut lines = vec![self.table()];
         let parked = self.parked.iter();
         lines.extend(parked.map(|parked| format!("parked: {}: {}", parked.file.display(), parked.reason)));
         let (all, open) = (self.files.len(), self.files.iter().filter(|file| !file.closed).count());
@@ -97,25 +102,57 @@ impl Account {
         lines.join("\n")
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(UTF8_BORDERS_ONLY);
-        table.set_header(["file", "rows read", "events", "duplicates", "corrupt", ""]);
-        for file in self.files.iter().take(SHOWN) {
-            let counts = [file.rows_read, file.events, file.duplicates, file.corrupt_records];
-            table.add_row(row(&file.file, counts, if file.closed { "closed" } else { &file.state }));
+    fn table(&self) -> String {
+        let files: Vec<_> = self.files.iter().map(|file| (file, state(file))).collect();
+        table(&files, &self.total, if self.law_holds { "the law holds" } else { "THE LAW DOES NOT HOLD" })
+    }
+}
+
+fn state(file: &FileAccount) -> &str {
+    if file.closed { "closed" } else { &file.state }
+}
+
+/// A line a file with its `state`, the first of them if there are many, and one for their sum. Where a terminal is too
+/// narrow for it, names lose their beginning.
+pub(crate) fn table(files: &[(&FileAccount, &str)], total: &Total, law: &str) -> String {
+    let whole = lay_out(files, total, law, usize::MAX).to_string();
+    let width = whole.lines().next().map_or(0, |line| line.chars().count());
+    match terminal_size::terminal_size_of(std::io::stdout()) {
+        Some((Width(room), _)) if width > usize::from(room) => {
+            let longest =
+                files.iter().take(SHOWN).map(|(file, _)| file.file.chars().count()).max().unwrap_or(0);
+            let excess = width - usize::from(room);
+            lay_out(files, total, law, longest.saturating_sub(excess).max(SHORTEST)).to_string()
         }
-        if self.files.len() > SHOWN {
-            table.add_row([format!("… and {} more", self.files.len() - SHOWN)]);
-        }
-        let total = &self.total;
-        let counts = [total.rows_read, total.events, total.duplicates, total.corrupt_records];
-        let law = if self.law_holds { "the law holds" } else { "THE LAW DOES NOT HOLD" };
-        table.add_row(row("total", counts, law));
-        for column in table.column_iter_mut().skip(1).take(4) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+        _ => whole,
+    }
+}
+
+fn lay_out(files: &[(&FileAccount, &str)], total: &Total, law: &str, longest: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY);
+    table.set_header(["file", "rows read", "events", "duplicates", "corrupt", ""]);
+    for (file, state) in files.iter().take(SHOWN) {
+        let counts = [file.rows_read, file.events, file.duplicates, file.corrupt_records];
+        table.add_row(row(&end_of(&file.file, longest), counts, state));
+    }
+    if files.len() > SHOWN {
+        table.add_row([format!("… and {} more", files.len() - SHOWN)]);
+    }
+    let counts = [total.rows_read, total.events, total.duplicates, total.corrupt_records];
+    table.add_row(row("total", counts, law));
+    for column in table.column_iter_mut().skip(1).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// The end of a name that has more than `longest` characters.
+fn end_of(name: &str, longest: usize) -> Cow<'_, str> {
+    let left_out = name.chars().count().saturating_sub(longest);
+    match name.char_indices().nth(left_out + 1) {
+        Some((start, _)) if left_out > 0 => format!("…{}", &name[start..]).into(),
+        _ => name.into(),
     }
 }
 

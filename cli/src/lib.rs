@@ -1,7 +1,7 @@
 //! The whole of Millrace on one machine: one command that starts everything, and commands that look at it.
 //!
 //! `services` provides the broker and the database. `up` wires generator, tailer and consumers, `live` shows them at
-//! work and `account` what became of each file. `psql` and `status` look at what is there.
+//! work and `account` what became of each file. `psql` and `status` look at what is there; `rejects` mends it.
 
 mod services;
 mod up;
@@ -9,5 +9,10 @@ mod live;
 mod account;
 mod psql;
 mod status;
+mod rejects;
+mod verify;
+mod explain;
+mod heal;
+mod chaos;
 
 pub mod cli;

@@ -55,6 +55,29 @@ impl Line {
         Self { bar, is_terminal }
     }
 
+    /// Makes the line a bar of so many steps.
+    pub(crate) fn measure(&self, steps: u64) {
+        self.bar.set_length(steps);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}, {elapsed}  {msg:40!}") {
+            self.bar.set_style(style);
+        }
+    }
+
+    /// Moves the bar to this step.
+    pub(crate) fn reach(&self, step: u64) {
+        self.bar.set_position(step);
+    }
+
+    /// Says what goes on: beside the bar on a terminal, in a line elsewhere.
+    pub(crate) fn tell(&self, words: String) {
+        if self.is_terminal {
+            self.bar.set_message(words);
+            self.bar.tick();
+        } else {
+            tracing::info!("{words}");
+        }
+    }
+
     /// Takes the line away.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();

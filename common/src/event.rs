@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// The columns that a file can fill, in the table's order. `price_category` and `attributes` are derived.
@@ -29,9 +30,13 @@ pub const COLUMNS: [&str; 17] = [
 pub const TYPES: [&str; 6] =
     ["view", "click", "add_to_cart", "add_to_wishlist", "remove_from_cart", "purchase"];
 
+/// The first column of an edited file: which rejected row each of its rows takes the place of, as `FILE_ID:ROW`.
+pub const ORIGIN_COLUMN: &str = "millrace_origin";
+
 /// Why a row is in `corrupt_records` and not in `events`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Reason {
     /// Fewer fields than the header.
     TooFewFields,

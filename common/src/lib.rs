@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod event;
+pub mod health;
 pub mod fault;
 pub mod nats;
 pub mod origin;
@@ -13,11 +14,15 @@ pub mod telemetry;
 pub mod wire;
 
 mod clock;
+mod outage;
+mod ready;
 mod report;
 mod rows;
 mod shutdown;
 
 pub use clock::Clock;
+pub use outage::Outage;
+pub use ready::{Passing, until_ready};
 pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use report::{Exit, say};
 pub use rows::RowSet;

@@ -1,10 +1,12 @@
 //! The connection to the broker: retried until it stands, checked for its version, its faults said once.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::ConnectErrorKind::{Authentication, AuthorizationViolation};
+use async_nats::connection::State;
 use async_nats::jetstream;
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, ServerError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
@@ -13,6 +15,10 @@ use crate::shutdown::Shutdown;
 
 /// The oldest nats-server that will do.
 pub const OLDEST: (i64, i64) = (2, 12);
+
+/// How often a silent server is asked for a sign of life. The client gives a connection up at the third time without
+/// one, so that a network which has forgotten it is noticed within ten seconds.
+const PING: Duration = Duration::from_secs(3);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,23 @@ pub struct Nats {
     pub jetstream: jetstream::Context,
     /// Counts the times that the connection stood; what waited for an answer at a change will not get it.
     pub connected: watch::Receiver<u64>,
+    /// The last thing that the server did not permit, in its words. Whoever asked for it hears nothing until a
+    /// time-out.
+    pub denied: watch::Receiver<Option<String>>,
+}
+
+/// What a connection says of itself.
+#[derive(Clone, Debug)]
+struct Signs {
+    connections: watch::Sender<u64>,
+    denied: watch::Sender<Option<String>>,
+}
+
+impl Nats {
+    /// Whether the connection stands at this moment.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
 }
 
 /// Connects as `name`. A server that is not there yet is tried again, with one line that says so, until it is there
@@ -72,11 +95,12 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
     let address = address(url);
     let servers = servers(url)?;
     let (connections, connected) = watch::channel(0);
+    let (denied_to, denied) = watch::channel(None);
+    let signs = Signs { connections, denied: denied_to };
     let mut pause = Duration::from_millis(100);
     let mut told = false;
     let client = loop {
-        let attempt =
-            options(config, name, &servers, connections.clone()).await?.connect(servers.clone()).await;
+        let attempt = options(config, name, &servers, signs.clone()).await?.connect(servers.clone()).await;
         let error = match attempt {
             Ok(client) => break client,
             Err(error) => error,
@@ -99,7 +123,7 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
     if told {
         tracing::info!(%address, "nats-server answers");
     }
-    Ok(Nats { jetstream: jetstream::new(client.clone()), client, connected })
+    Ok(Nats { jetstream: jetstream::new(client.clone()), client, connected, denied })
 }
 
 fn servers(url: &SecretString) -> Result<Vec<ServerAddr>, Error> {
@@ -116,7 +140,7 @@ async fn options(
     config: &config::Nats,
     name: &str,
     servers: &[ServerAddr],
-    connections: watch::Sender<u64>,
+    signs: Signs,
 ) -> Result<ConnectOptions, Error> {
     let mut options = match &config.credentials {
         None => ConnectOptions::new(),
@@ -129,35 +153,54 @@ async fn options(
     if let Some((user, password)) = account {
         options = options.user_and_password(user.to_owned(), password.to_owned());
     }
+    let lost = Mutex::new(None);
     let options = options
         .name(name)
         .connection_timeout(config.connect_timeout)
         .request_timeout(Some(Duration::from_secs(5)))
-        .ping_interval(Duration::from_secs(10))
+        .ping_interval(PING)
         .subscription_capacity(65_536)
         .reconnect_delay_callback(|attempt| {
             Duration::from_millis(50 << attempt.min(5)).min(Duration::from_secs(1))
         })
         .event_callback(move |event| {
-            tell(&event);
-            if matches!(event, Event::Connected) {
-                connections.send_modify(|times| *times += 1);
+            tell(&event, &lost);
+            match event {
+                Event::Connected => signs.connections.send_modify(|times| *times += 1),
+                Event::ServerError(ServerError::Other(word)) if is_denial(&word) => {
+                    signs.denied.send_replace(Some(word));
+                }
+                _ => {}
             }
             std::future::ready(())
         });
     Ok(options)
 }
 
-/// A denied permission reaches the caller only as a time-out, so the server's word is logged here.
-fn tell(event: &Event) {
+/// One line when the connection is lost and one when it is back. A denied permission reaches the caller only as a
+/// time-out, so the server's word is logged here.
+fn tell(event: &Event, lost: &Mutex<Option<Instant>>) {
+    let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
-        Event::Disconnected => tracing::warn!("connection to nats-server lost; reconnecting"),
-        Event::Connected => tracing::debug!("connected to nats-server"),
+        Event::Disconnected => {
+            tracing::warn!("connection to nats-server lost; reconnecting");
+            *lost = Some(Instant::now());
+        }
+        Event::Connected => match lost.take() {
+            Some(at) => {
+                tracing::info!(outage_ms = at.elapsed().as_millis(), "connection to nats-server is back");
+            }
+            None => tracing::debug!("connected to nats-server"),
+        },
         Event::SlowConsumer(subscription) => tracing::warn!(subscription, "slow subscription"),
         Event::ServerError(error) => tracing::error!(%error, "nats-server refuses"),
         Event::LameDuckMode => tracing::info!("nats-server is shutting down"),
         other => tracing::debug!(event = %other, "nats"),
     }
+}
+
+fn is_denial(word: &str) -> bool {
+    word.to_ascii_lowercase().starts_with("permissions violation")
 }
 
 fn new_enough(version: &str) -> bool {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::origin::Row;
 
-/// Rows of one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Rows of one file. As JSON they are `[[first, last], …]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct RowSet {
     /// First and last row of each range: in rising order, with a gap between each two.
     ranges: Vec<(Row, Row)>,
@@ -39,6 +42,25 @@ impl RowSet {
     pub fn contains(&self, row: Row) -> bool {
         let after = self.ranges.partition_point(|&(first, _)| first <= row);
         after.checked_sub(1).is_some_and(|before| row <= self.ranges[before].1)
+    }
+
+    /// Adds `row`; whether it is new.
+    pub fn insert(&mut self, row: Row) -> bool {
+        let after = self.ranges.partition_point(|&(first, _)| first <= row);
+        let touches_next = self.ranges.get(after).is_some_and(|&(first, _)| first == row + 1);
+        let before = after.checked_sub(1).and_then(|before| self.ranges.get_mut(before));
+        match before {
+            Some(&mut (_, last)) if row <= last => return false,
+            Some((_, last)) if *last + 1 == row => {
+                *last = row;
+                if touches_next {
+                    self.ranges[after - 1].1 = self.ranges.remove(after).1;
+                }
+            }
+            _ if touches_next => self.ranges[after].0 = row,
+            _ => self.ranges.insert(after, (row, row)),
+        }
+        true
     }
 
     /// The rows from 1 to `last` that are not in it.
@@ -101,6 +123,14 @@ mod tests {
         let rows = set(&[(7, 9), (1, 2), (3, 3), (8, 12)]);
         assert_eq!((rows.to_string().as_str(), rows.len(), rows.last()), ("1-3, 7-12", 9, 12));
         assert!(rows.contains(1) && rows.contains(12) && !rows.contains(4) && !rows.contains(0));
+    }
+
+    #[test]
+    fn rows_are_added_in_any_order() {
+        let mut rows = RowSet::EMPTY;
+        let added: Vec<bool> = [5, 3, 9, 4, 4, 8, 1, 10, 5].map(|row| rows.insert(row)).to_vec();
+        assert_eq!(added, [true, true, true, true, false, true, true, true, false]);
+        assert_eq!(rows, set(&[(1, 1), (3, 5), (8, 10)]));
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::time::Duration;
 use async_nats::jetstream::{self, kv, stream};
 use chrono::{DateTime, Utc};
 
+mod ahead;
+mod error;
+
 use crate::config;
+pub use error::Error;
 
 /// The stream: rows, rejected rows and accounts in one order.
 pub const STREAM: &str = "EVENTS";
@@ -17,6 +21,8 @@ pub const REJECTED: &str = "ledger.rejected";
 pub const FILE: &str = "ledger.file";
 /// The durable consumer that all replicas share.
 pub const DURABLE: &str = "warehouse";
+/// The durable of a healing, while it reads the stream through.
+pub const HEAL: &str = "heal";
 /// The bucket in which the consumer tells the tailer which files are closed; the key is the file's id.
 pub const CLOSED: &str = "closed";
 
@@ -39,17 +45,6 @@ pub fn subject_of(event_type: &str) -> String {
     subject
 }
 
-/// Why the stream cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It could not be made or changed.
-    #[error("failed to set up the stream {STREAM}")]
-    Stream(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The bucket could not be made.
-    #[error("failed to set up the key-value bucket {CLOSED}")]
-    Bucket(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
 /// Which life of the stream this is: one that was deleted and made again is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incarnation {
@@ -61,8 +56,8 @@ pub struct Incarnation {
     pub last_sequence: u64,
 }
 
-/// Makes the stream where it is missing and brings its limits to what is configured. A broker that has just started,
-/// or is busy, may answer too late: that is tried again, a few times.
+/// Makes the stream where it is missing, brings its limits to what is configured, and sees to it that the durable is
+/// not ahead. A broker that has just started, or is busy, may answer too late: that is tried again, a few times.
 pub async fn ensure(
     jetstream: &jetstream::Context,
     config: &config::Stream,
@@ -95,9 +90,9 @@ async fn ensure_once(
         allow_direct: true,
         ..stream::Config::default()
     };
-    let mut made =
-        jetstream.get_or_create_stream(wanted.clone()).await.map_err(|error| Error::Stream(error.into()))?;
-    let info = made.info().await.map_err(|error| Error::Stream(error.into()))?;
+    let refused = |error| Error::of_limit(config.max_bytes, error);
+    let mut made = jetstream.get_or_create_stream(wanted.clone()).await.map_err(refused)?;
+    let info = made.info().await?;
     let now = &info.config;
     if now.max_bytes != wanted.max_bytes || now.subjects != wanted.subjects || now.discard != wanted.discard {
         tracing::info!(from = now.max_bytes, to = wanted.max_bytes, "changing the limits of stream {STREAM}");
@@ -107,8 +102,9 @@ async fn ensure_once(
             discard: wanted.discard,
             ..now.clone()
         };
-        jetstream.update_stream(changed).await.map_err(|error| Error::Stream(error.into()))?;
+        jetstream.update_stream(changed).await.map_err(refused)?;
     }
+    ahead::forget(&mut made).await?;
     let incarnation = incarnation(made.cached_info());
     Ok((made, incarnation))
 }

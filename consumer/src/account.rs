@@ -66,6 +66,19 @@ impl FileAccount {
     }
 }
 
+/// How fast all batches together were.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// Rows that they put into tables.
+    pub rows_written: i64,
+    /// Those a second, from the first batch to the last.
+    pub rows_per_second: f64,
+    /// Milliseconds from written to its file to committed: half of the rows took no longer.
+    pub p50_ms: f64,
+    /// And 99 of 100 no longer than this. Both by the oldest row of each batch.
+    pub p99_ms: f64,
+}
+
 /// The accounts of `files`, or of all, by what the batches have recorded: fast, however many rows there are.
 pub async fn by_file(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<FileAccount>, Error> {
     read(url, files, include_str!("../../sql/accounts.sql")).await
@@ -74,6 +87,16 @@ pub async fn by_file(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<Fi
 /// The accounts of `files`, or of all, counted from the tables themselves: the proof, which reads every row.
 pub async fn from_tables(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<FileAccount>, Error> {
     read(url, files, include_str!("../../sql/accounts_from_tables.sql")).await
+}
+
+/// How fast the batches were, of all the time.
+pub async fn pace(url: &SecretString) -> Result<Pace, Error> {
+    let mut connection = Database::at(url)?.connect().await?;
+    let (rows_written, rows_per_second, p50_ms, p99_ms) = sqlx::query_as(include_str!("../../sql/pace.sql"))
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Error::Read)?;
+    Ok(Pace { rows_written, rows_per_second, p50_ms, p99_ms })
 }
 
 async fn read(

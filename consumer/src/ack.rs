@@ -2,6 +2,7 @@
 
 use async_nats::Client;
 use bytes::Bytes;
+use common::fault;
 use common::nats::Nats;
 use common::stream::{DURABLE, STREAM};
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ const ACK: Bytes = Bytes::from_static(b"+ACK");
 pub(crate) async fn run(nats: Nats, mut committed: mpsc::Receiver<Committed>) {
     while let Some(committed) = committed.recv().await {
         acknowledge(&nats.client, committed).await;
+        fault::point("after_ack");
     }
     // The broker reads a connection in order: once it answers, it has read what was sent before. An acknowledgement
     // that is lost is only a redelivery, so a broker that does not answer is no error.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use common::config::{Config, Flags};
+use common::health::{self, Ask, Service};
 use common::{Exit, Shutdown};
 
-use crate::{Progress, migrate, run};
+pub use crate::replay::cli::Replay;
+use crate::{Progress, WhenGoneBack, migrate, run};
 
 /// What the consumer can be asked for.
 #[derive(Clone, Debug, Subcommand)]
@@ -15,6 +17,10 @@ pub enum Command {
     Run(Run),
     /// Bring the database's schema to the version that this build needs.
     Migrate,
+    /// Read the stream once more, or a part of it, into the tables, where it changes nothing, or into a new one.
+    Replay(Replay),
+    /// Ask a running consumer whether it is alive.
+    Health(Ask),
 }
 
 /// Flags of `consumer run`; what is unset is taken from the configuration.
@@ -34,35 +40,58 @@ pub struct Run {
     pub linger: Option<String>,
 }
 
+impl Run {
+    fn flags(&self, flags: &mut Flags) {
+        flags.set("consumer.replica", "--replica", self.replica.as_ref());
+        flags.set("consumer.writers", "--writers", self.writers);
+        flags.set("batch.rows", "--rows", self.rows);
+        flags.set("batch.linger", "--linger", self.linger.as_ref());
+    }
+}
+
 impl Command {
     /// The settings that its flags stand for.
     pub fn flags(&self) -> Flags {
         let mut flags = Flags::new();
-        if let Self::Run(run) = self {
-            flags.set("consumer.replica", "--replica", run.replica.as_ref());
-            flags.set("consumer.writers", "--writers", run.writers);
-            flags.set("batch.rows", "--rows", run.rows);
-            flags.set("batch.linger", "--linger", run.linger.as_ref());
+        match self {
+            Self::Run(run) => run.flags(&mut flags),
+            Self::Health(ask) => ask.flags(&mut flags),
+            Self::Migrate | Self::Replay(_) => {}
         }
         flags
     }
 
     /// Whether it needs the broker.
     pub fn needs_nats(&self) -> bool {
-        matches!(self, Self::Run(_))
+        matches!(self, Self::Run(_) | Self::Replay(_))
+    }
+
+    /// Whether it needs the database.
+    pub fn needs_database(&self) -> bool {
+        !matches!(self, Self::Health(_))
     }
 
     /// Does it.
     pub async fn execute(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<Exit> {
-        config.needs_database()?;
+        if self.needs_database() {
+            config.needs_database()?;
+        }
         match self {
+            Self::Health(ask) => return ask.execute(&config.health, Service::Consumer).await,
+            Self::Replay(replay) => {
+                config.needs_nats()?;
+                return replay.execute(config, shutdown).await;
+            }
             Self::Migrate => {
                 migrate(config, &shutdown).await?;
                 tracing::info!("the schema is up to date");
             }
             Self::Run(_) => {
                 config.needs_nats()?;
-                let counts = run(config, Arc::new(Progress::new()), shutdown).await?;
+                let progress = Arc::new(Progress::new());
+                let health = progress.health().clone();
+                let _serving = health::serve(&config.health, Service::Consumer, health).await?;
+                let counts = run(config, progress, WhenGoneBack::Refuse, shutdown).await?;
                 tracing::info!(
                     events = counts.events,
                     duplicates = counts.duplicates,

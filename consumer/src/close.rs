@@ -1,21 +1,30 @@
 //! Closes files: when every row that was read of a finished file is in a table, the tailer is told.
 
+mod nudge;
+
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
+use common::health::{Need, Pulse};
 use common::nats::Nats;
-use common::stream;
+use common::{fault, stream};
 use common::wire::ClosedFile;
 use sqlx::PgConnection;
-use tokio::sync::mpsc;
 
 use crate::connect::{self, Database};
+use crate::session::Session;
 use crate::verdict::Verdict;
+pub(crate) use nudge::{Nudge, Nudges, nudges};
 
 /// Batches that follow each other within this time are looked at together.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How often is looked while a finished file waits for its last rows, which another replica may have.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often is looked while there is nothing to wait for, so that an idle consumer knows of its database.
+const IDLE: Duration = Duration::from_secs(5);
+/// The longest turn: a look at the files, and a word on each that is complete.
+pub(crate) const TURN: Duration = Duration::from_mins(5);
 
 /// Why a file cannot be closed now.
 #[derive(Debug, thiserror::Error)]
@@ -50,28 +59,39 @@ impl Error {
     }
 }
 
-/// Someone committed something; that there is one such word is enough.
-pub(crate) type Nudge = mpsc::Sender<()>;
-
-/// Makes both ends.
-pub(crate) fn nudges() -> (Nudge, mpsc::Receiver<()>) {
-    mpsc::channel(1)
+/// What this stage says of itself and of the database, which it asks more steadily than any other.
+#[derive(Debug)]
+pub(crate) struct Signs {
+    pub(crate) pulse: Pulse,
+    pub(crate) has_database: Need,
 }
 
 /// Closes what can be closed after each nudge, until nobody is left who could give one, and then once more.
-pub(crate) async fn run(nats: Nats, database: Database, mut nudges: mpsc::Receiver<()>) -> Result<(), Error> {
+pub(crate) async fn run(
+    nats: Nats,
+    database: Database,
+    mut nudges: Nudges,
+    signs: Signs,
+) -> Result<(), Error> {
     let mut closer = Closer { nats, database, session: None, bucket: None };
     let mut waiting = true;
     let mut more = true;
+    // At the start, and after an error, any file may have been left half done.
+    let mut any = true;
     while more {
         more = tokio::select! {
-            nudge = nudges.recv() => nudge.is_some(),
-            () = tokio::time::sleep(PATIENCE), if waiting => true,
+            more = nudges.wait() => more,
+            () = tokio::time::sleep(if waiting { PATIENCE } else { IDLE }) => true,
         };
         if more {
             tokio::time::sleep(PAUSE).await;
         }
-        waiting = match closer.close().await {
+        signs.pulse.beat();
+        let touched = nudges.take();
+        let closed = closer.close(if any { None } else { Some(&touched) }).await;
+        any = closed.is_err();
+        signs.has_database.set(!matches!(closed, Err(Error::Database(_) | Error::Connect(_))));
+        waiting = match closed {
             Ok(waiting) => waiting,
             Err(error) if error.verdict() == Verdict::Retry => {
                 // A writer says so when the database is away; the broker's connection says so itself.
@@ -89,32 +109,49 @@ pub(crate) async fn run(nats: Nats, database: Database, mut nudges: mpsc::Receiv
 struct Closer {
     nats: Nats,
     database: Database,
-    session: Option<PgConnection>,
+    session: Option<Session>,
     bucket: Option<kv::Store>,
 }
 
 impl Closer {
-    /// Whether finished files are left that are not complete yet.
-    async fn close(&mut self) -> Result<bool, Error> {
-        let session = match &mut self.session {
+    /// Whether finished files are left that are not complete yet. Of the `touched` files, or of any, more rows may have
+    /// come than their accounts say.
+    async fn close(&mut self, touched: Option<&[i64]>) -> Result<bool, Error> {
+        let Self { nats, database, session, bucket } = self;
+        let Session { connection, backend } = match session {
             Some(session) => session,
-            none => none.insert(self.database.connect().await?),
+            none => none.insert(database.session(None).await?),
         };
-        let complete: Vec<(i64, i64, i64)> =
-            sqlx::query_as(include_str!("../../sql/files_to_close.sql")).fetch_all(&mut *session).await?;
+        if touched.is_none_or(|touched| !touched.is_empty()) {
+            database.watch(*backend, raise(connection, touched)).await?;
+        }
+        let complete = database.watch(*backend, complete(connection)).await?;
         if !complete.is_empty() {
-            let bucket = match &mut self.bucket {
+            let bucket = match bucket {
                 Some(bucket) => bucket,
-                none => none.insert(stream::closed_bucket(&self.nats.jetstream).await?),
+                none => none.insert(stream::closed_bucket(&nats.jetstream).await?),
             };
             // First the word, then the mark: a crash between them says the same again.
+            fault::point("before_closed_word");
             for &(file_id, revision, rows_read) in &complete {
                 announce(bucket, file_id, ClosedFile { revision, rows_read }).await?;
             }
-            mark(session, &complete).await?;
+            fault::point("after_closed_word");
+            database.watch(*backend, mark(connection, &complete)).await?;
         }
-        Ok(sqlx::query_scalar(include_str!("../../sql/files_waiting.sql")).fetch_one(session).await?)
+        Ok(database.watch(*backend, are_waiting(connection)).await?)
     }
+}
+
+/// Takes what has come of truncated files for what was read of them, where that is more.
+async fn raise(connection: &mut PgConnection, touched: Option<&[i64]>) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/raise_truncated.sql")).bind(touched).execute(connection).await?;
+    Ok(())
+}
+
+/// File, revision of its account and rows of each file whose law holds.
+async fn complete(connection: &mut PgConnection) -> Result<Vec<(i64, i64, i64)>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/files_to_close.sql")).fetch_all(connection).await
 }
 
 async fn announce(bucket: &kv::Store, file_id: i64, closed: ClosedFile) -> Result<(), Error> {
@@ -125,11 +162,16 @@ async fn announce(bucket: &kv::Store, file_id: i64, closed: ClosedFile) -> Resul
     Ok(())
 }
 
-async fn mark(session: &mut PgConnection, closed: &[(i64, i64, i64)]) -> Result<(), Error> {
+async fn mark(connection: &mut PgConnection, closed: &[(i64, i64, i64)]) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/close_files.sql"))
         .bind(closed.iter().map(|(file_id, ..)| *file_id).collect::<Vec<_>>())
         .bind(closed.iter().map(|(_, revision, _)| *revision).collect::<Vec<_>>())
-        .execute(session)
+        .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Whether files are finished whose law does not hold yet.
+async fn are_waiting(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../../sql/files_waiting.sql")).fetch_one(connection).await
 }

@@ -3,20 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Shutdown, config};
+use common::{Outage, Shutdown, config};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 
-use crate::outage::Outage;
+use crate::backoff::Backoff;
 use crate::verdict::{self, Verdict};
 
 /// The oldest PostgreSQL that will do.
 const OLDEST: u32 = 14;
-/// How long one try may take: a host that swallows packets would hold it for minutes.
-const TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +64,15 @@ impl Error {
 pub(crate) struct Database {
     options: PgConnectOptions,
     address: String,
+    /// How long one try may take: a host that swallows packets would hold it for minutes.
+    pub(crate) answer_timeout: Duration,
     pub(crate) outage: Arc<Outage>,
 }
 
 impl Database {
     pub(crate) fn of(config: &config::Database) -> Result<Self, Error> {
-        Self::at(config.url.as_ref().ok_or(Error::NoUrl)?)
+        let database = Self::at(config.url.as_ref().ok_or(Error::NoUrl)?)?;
+        Ok(Self { answer_timeout: config.answer_timeout, ..database })
     }
 
     pub(crate) fn at(url: &SecretString) -> Result<Self, Error> {
@@ -81,20 +80,18 @@ impl Database {
         let database = options.get_database().unwrap_or(options.get_username());
         let address = format!("{}:{}/{database}", options.get_host(), options.get_port());
         let options = options.application_name("millrace consumer").disable_statement_logging();
-        Ok(Self { options, address, outage: Arc::new(Outage::new("PostgreSQL")) })
+        let answer_timeout = config::Database::default().answer_timeout;
+        Ok(Self { options, address, answer_timeout, outage: Arc::new(Outage::new("PostgreSQL")) })
     }
 
     /// Tries once.
     pub(crate) async fn connect(&self) -> Result<PgConnection, Error> {
-        let refused = |source| Error::Refused { address: self.address.clone(), source };
         let attempt = async {
             let mut connection = self.options.connect().await?;
             connection.execute(include_str!("../../sql/session.sql")).await?;
             Ok(connection)
         };
-        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-        let connection =
-            tokio::time::timeout(TIMEOUT, attempt).await.map_err(late).flatten().map_err(refused)?;
+        let connection = self.in_time(attempt).await?;
         let found = connection.server_version_num().map_or(0, |number| number / 10_000);
         if found < OLDEST {
             return Err(Error::TooOld { found, address: self.address.clone() });
@@ -102,24 +99,41 @@ impl Database {
         Ok(connection)
     }
 
-    /// Tries until it stands, unless what is wrong needs a person or `shutdown` drains.
-    pub(crate) async fn connect_in_time(&self, shutdown: &Shutdown) -> Result<PgConnection, Error> {
-        let mut pause = FIRST_PAUSE;
+    /// Waits for something that the server answers at once where it can be reached.
+    pub(crate) async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Error> {
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let answer = tokio::time::timeout(self.answer_timeout, asked).await.map_err(late).flatten();
+        answer.map_err(|source| Error::Refused { address: self.address.clone(), source })
+    }
+
+    /// Tries `attempt` until it succeeds, unless what is wrong needs a person or `shutdown` drains.
+    pub(crate) async fn retry<T, E: std::error::Error + From<Error> + 'static, A>(
+        &self,
+        shutdown: &Shutdown,
+        verdict: impl Fn(&E) -> Verdict,
+        mut attempt: impl FnMut() -> A,
+    ) -> Result<T, E>
+    where
+        A: Future<Output = Result<T, E>>,
+    {
+        let mut backoff = Backoff::new(std::process::id().into());
         loop {
-            let error = match self.connect().await {
-                Ok(connection) => {
+            let error = match attempt().await {
+                Ok(done) => {
                     self.outage.succeeded();
-                    return Ok(connection);
+                    return Ok(done);
                 }
                 Err(error) => error,
             };
-            if error.verdict() != Verdict::Retry {
+            if verdict(&error) != Verdict::Retry {
                 return Err(error);
             }
             self.outage.failed(&error);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                () = shutdown.draining() => return Err(Error::Stopped { address: self.address.clone() }),
+            if !backoff.wait(shutdown.draining()).await {
+                return Err(Error::Stopped { address: self.address.clone() }.into());
             }
         }
     }

@@ -8,6 +8,7 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Migrator};
 
 use crate::connect::{self, Database};
+use crate::session::Session;
 
 /// In rising order; what is released never changes.
 const MIGRATIONS: [(i64, &str, &str); 4] = [
@@ -44,11 +45,14 @@ pub enum Error {
 
 /// Applies what is missing. Several may do so at the same time: they queue on an advisory lock.
 pub async fn migrate(config: &Config, shutdown: &Shutdown) -> Result<(), Error> {
-    let mut connection = Database::of(&config.database)?.connect_in_time(shutdown).await?;
+    let database = Database::of(&config.database)?;
+    let connect = async || database.session(None).await;
+    let Session { mut connection, backend } =
+        database.retry(shutdown, connect::Error::verdict, connect).await?;
     let mut migrator = Migrator::new(Embedded).await.map_err(Error::Migrate)?;
     // A newer build may have been here: migrations only add, so an older one can still work.
     migrator.set_ignore_missing(true);
-    migrator.run_direct(&mut connection).await.map_err(Error::Migrate)
+    database.watch(backend, migrator.run_direct(&mut connection)).await.map_err(Error::Migrate)
 }
 
 /// Whether this build can write into the database.

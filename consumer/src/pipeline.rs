@@ -1,27 +1,26 @@
 //! Wires the stages of one replica and watches over them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::config::Config;
 use common::nats::{self, Nats};
-use common::{Clock, Shutdown};
+use common::{Clock, Shutdown, fault};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::batch::{Batches, Queue};
 use crate::connect::{self, Database};
 use crate::decode::{self, NewerVersion};
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Position};
+use crate::going_back::{self, WhenGoneBack};
 use crate::progress::Progress;
+use crate::session::Session;
 use crate::verdict::{self, Verdict};
-use crate::write::{Committed, Writer};
+use crate::write::{Committed, Purpose, Writer};
 use crate::{Counts, ack, batch, close, fetch, migrate, write};
 
 /// Committed batches that wait to be acknowledged.
 const UNACKNOWLEDGED: usize = 8;
-/// The pause before a start that failed is tried again.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// Why a replica ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +31,12 @@ pub enum Error {
     /// Its schema is not what this build needs.
     #[error(transparent)]
     Schema(#[from] migrate::Error),
+    /// It lacks what was acknowledged.
+    #[error(transparent)]
+    GoneBack(#[from] going_back::Error),
     /// This run could not be numbered.
     #[error("failed to take a number for this run")]
-    Run(#[source] sqlx::Error),
+    Run(#[from] sqlx::Error),
     /// The broker cannot be reached or used.
     #[error(transparent)]
     Nats(#[from] nats::Error),
@@ -56,17 +58,31 @@ pub enum Error {
 }
 
 /// Runs one replica until `shutdown` drains, and gives what it did. What it holds when it drains is still written.
+/// Where the database lacks what was acknowledged before, `when_gone_back` says whether it starts at all.
 ///
 /// When `shutdown` stops, or a stage fails, everything ends where it is; what was not acknowledged is delivered
 /// again.
-pub async fn run(config: &Config, progress: Arc<Progress>, shutdown: Shutdown) -> Result<Counts, Error> {
+pub async fn run(
+    config: &Config,
+    progress: Arc<Progress>,
+    when_gone_back: WhenGoneBack,
+    shutdown: Shutdown,
+) -> Result<Counts, Error> {
     let config = Arc::new(config.clone());
     let clock = Clock::System;
     let replica = replica(&config);
+    let health = progress.health();
+    let has_database = health.need("database");
     let database = Database::of(&config.database)?;
     let nats = nats::connect(&config.nats, &format!("consumer {replica}"), &shutdown).await?;
-    let run = begin_run(&database, &shutdown).await?;
-    let fetch = Fetch::start(nats.clone(), Arc::clone(&config), clock).await?;
+    let connection = nats.clone();
+    health.require("nats", move || connection.is_connected());
+    let fetch = Fetch::start(nats.clone(), Arc::clone(&config), clock, health, &shutdown).await?;
+    let acknowledged = match when_gone_back {
+        WhenGoneBack::Refuse => Some(fetch.acknowledged()),
+        WhenGoneBack::GoOn => None,
+    };
+    let run = begin_run(&database, acknowledged, &shutdown).await?;
     tracing::info!(%replica, run, writers = config.consumer.writers, "consuming");
 
     let mut stages = JoinSet::new();
@@ -75,20 +91,22 @@ pub async fn run(config: &Config, progress: Arc<Progress>, shutdown: Shutdown) -
     let (nudge, nudges) = close::nudges();
     stages.spawn(take_in(fetch, queue, shutdown.clone()));
     for _ in 0..config.consumer.writers {
-        let writer = Writer::new(database.clone(), Arc::clone(&replica), clock, Arc::clone(&progress));
+        let writer = Writer::new(database.clone(), Arc::clone(&replica), Purpose::Live, clock, Arc::clone(&progress));
         stages.spawn(write_out(writer, batches.clone(), committed.clone(), nudge.clone(), shutdown.clone()));
     }
     // Each stage ends when the one before it has: the last senders are the writers'.
     drop((batches, committed, nudge));
     stages.spawn(acknowledge(nats.clone(), to_acknowledge));
-    stages.spawn(close_files(nats, database, nudges));
+    let signs = close::Signs { pulse: health.pulse("close", close::TURN), has_database };
+    stages.spawn(close_files(nats, database, nudges, signs));
     supervise(stages, &shutdown).await
 }
 
 /// fetch -> decode -> the queue.
 async fn take_in(mut fetch: Fetch, queue: Queue, shutdown: Shutdown) -> Result<Counts, Error> {
-    while let Some(message) = fetch.next(&shutdown).await {
+    while let Some(message) = fetch.next(&shutdown).await? {
         let delivery = decode::decode(message)?;
+        fault::point("after_fetch");
         if !queue.put(delivery).await {
             break;
         }
@@ -108,8 +126,7 @@ async fn write_out(
     while let Some(batch) = batches.next(&shutdown).await {
         let done = writer.write(batch, &shutdown).await?;
         counts += done.counts;
-        // A full channel holds a nudge already.
-        let _ = nudge.try_send(());
+        nudge.committed(done.files.iter().copied());
         if committed.send(done).await.is_err() {
             break;
         }
@@ -122,8 +139,13 @@ async fn acknowledge(nats: Nats, committed: mpsc::Receiver<Committed>) -> Result
     Ok(Counts::default())
 }
 
-async fn close_files(nats: Nats, database: Database, nudges: mpsc::Receiver<()>) -> Result<Counts, Error> {
-    close::run(nats, database, nudges).await?;
+async fn close_files(
+    nats: Nats,
+    database: Database,
+    nudges: close::Nudges,
+    signs: close::Signs,
+) -> Result<Counts, Error> {
+    close::run(nats, database, nudges, signs).await?;
     Ok(Counts::default())
 }
 
@@ -143,25 +165,32 @@ async fn supervise(mut stages: JoinSet<Result<Counts, Error>>, shutdown: &Shutdo
     }
 }
 
-/// Checks the schema and takes this run's number, from which batches get their ids.
-async fn begin_run(database: &Database, shutdown: &Shutdown) -> Result<i64, Error> {
-    loop {
-        let mut connection = database.connect_in_time(shutdown).await?;
+/// Checks the schema, and that the database knows of what was `acknowledged`; takes this run's number, from which
+/// batches get their ids.
+async fn begin_run(
+    database: &Database,
+    acknowledged: Option<Position>,
+    shutdown: &Shutdown,
+) -> Result<i64, Error> {
+    let verdict = |error: &Error| match error {
+        Error::Connect(error) => error.verdict(),
+        Error::GoneBack(error) => error.verdict(),
+        Error::Run(source) | Error::Schema(migrate::Error::Version(source)) => verdict::of(source),
+        _ => Verdict::Stop,
+    };
+    let attempt = || async {
+        let Session { mut connection, backend } = database.session(None).await?;
         let run = async {
             migrate::check(&mut connection).await?;
+            if let Some(acknowledged) = acknowledged {
+                going_back::refuse(&mut connection, acknowledged).await?;
+            }
             let run = sqlx::query_scalar(include_str!("../../sql/next_run.sql"));
             run.fetch_one(&mut connection).await.map_err(Error::Run)
         };
-        match run.await {
-            Err(Error::Run(source) | Error::Schema(migrate::Error::Version(source)))
-                if verdict::of(&source) == Verdict::Retry =>
-            {
-                database.outage.failed(&source);
-                tokio::time::sleep(RETRY).await;
-            }
-            done => return done,
-        }
-    }
+        database.watch(backend, run).await
+    };
+    database.retry(shutdown, verdict, attempt).await
 }
 
 /// The configured name, or one that tells this process from others.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::health::Health;
 use hdrhistogram::Histogram;
 
 use crate::Counts;
@@ -20,6 +21,7 @@ pub struct Progress {
     redelivered: AtomicU64,
     batches: AtomicU64,
     timing: Mutex<Timing>,
+    health: Health,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,13 @@ impl Progress {
             redelivered: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             timing: Mutex::new(Timing { all: histogram(), recent: histogram(), first_and_last_commit: None }),
+            health: Health::default(),
         }
+    }
+
+    /// Whether its stages turn, and whether it has what it needs.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Rows that became events.

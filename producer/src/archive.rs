@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use common::config::OnClose;
+use common::fault;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::checkpoint::{self, Checkpoint, State, Store};
@@ -50,9 +52,17 @@ pub(crate) fn put_away(
         }
         OnClose::Archive => {
             let target = archive_dir.join(archived_name(&checkpoint));
+            // To be found from wherever a later process runs.
+            let target = std::path::absolute(&target).unwrap_or(target);
             checkpoint.state = State::Archiving { target: target.clone() };
             store.put(checkpoint.clone())?;
-            move_without_replacing(&checkpoint.path, &target)?;
+            fault::point("after_archiving_mark");
+            if let Err(error) = move_without_replacing(&checkpoint.path, &target) {
+                checkpoint.state = State::Reading;
+                store.put(checkpoint)?;
+                return Err(error);
+            }
+            fault::point("after_archive_rename");
             if !is_as_seen(&target, seen) {
                 move_without_replacing(&target, &checkpoint.path)?;
                 checkpoint.state = State::Reading;
@@ -62,23 +72,36 @@ pub(crate) fn put_away(
             checkpoint.state = State::Archived { target };
         }
     }
-    if checkpoint.state != State::Kept {
-        checkpoint.mapping = None;
-    }
     store.put(checkpoint)?;
     Ok(Put::Away)
 }
 
-/// Ends the moves which a crash has cut: either the file is still in its place, or it is in the archive.
+/// Ends the moves which a crash has cut. A file that is in neither place keeps its mark: when it turns up, under
+/// whatever name, it goes on.
 pub(crate) fn end_moves(store: &Store) -> Result<(), checkpoint::Error> {
     for mut checkpoint in store.select(|checkpoint| matches!(checkpoint.state, State::Archiving { .. })) {
         let State::Archiving { target } = checkpoint.state.clone() else { continue };
-        let moved =
-            fs::metadata(&target).is_ok_and(|found| Seen::from(&found).inode == checkpoint.identity.inode);
-        checkpoint.state = if moved { State::Archived { target } } else { State::Reading };
+        let inode = checkpoint.identity.inode;
+        let (from, to) = (device_of(&checkpoint.path, inode), device_of(&target, inode));
+        if to.is_some() && to == from {
+            // Linked to its new name, and not yet without the old one.
+            if let Err(error) = fs::remove_file(&checkpoint.path) {
+                tracing::warn!(file = %checkpoint.path.display(), %error, "is in the archive too");
+            }
+        }
+        checkpoint.state = match (from, to) {
+            (_, Some(_)) => State::Archived { target },
+            (Some(_), None) => State::Reading,
+            (None, None) => continue,
+        };
         store.put(checkpoint)?;
     }
     Ok(())
+}
+
+/// On which device the file is that has this inode, if it is the one at `path`.
+fn device_of(path: &Path, inode: u64) -> Option<u64> {
+    fs::metadata(path).ok().filter(|found| found.ino() == inode).map(|found| found.dev())
 }
 
 fn is_as_seen(path: &Path, seen: Seen) -> bool {
@@ -143,6 +166,7 @@ mod tests {
         assert!(error.to_string().contains("a.42.csv.gz"), "{error}");
         assert_eq!(fs::read_to_string(archive.join("a.42.csv.gz")).unwrap(), "older");
         fs::remove_file(archive.join("a.42.csv.gz")).unwrap();
+        assert_eq!(store.select(|_| true)[0].state, State::Reading);
         assert_eq!(put_away(&store, checkpoint, seen, OnClose::Archive, &archive).unwrap(), Put::Away);
         assert_eq!(fs::read_to_string(archive.join("a.42.csv.gz")).unwrap(), "rows");
     }
@@ -167,8 +191,17 @@ mod tests {
         end_moves(&store).unwrap();
         assert_eq!(store.select(|_| true)[0].state, State::Reading);
         store.put(checkpoint.clone()).unwrap();
-        fs::rename(&checkpoint.path, &target).unwrap();
+        // As where a link stands for a rename.
+        fs::hard_link(&checkpoint.path, &target).unwrap();
         end_moves(&store).unwrap();
-        assert_eq!(store.select(|_| true)[0].state, State::Archived { target });
+        assert!(!checkpoint.path.exists() && target.exists());
+        store.put(checkpoint.clone()).unwrap();
+        end_moves(&store).unwrap();
+        assert_eq!(store.select(|_| true)[0].state, State::Archived { target: target.clone() });
+        // In neither place: nothing is known, and nothing is said.
+        store.put(checkpoint.clone()).unwrap();
+        fs::remove_file(&target).unwrap();
+        end_moves(&store).unwrap();
+        assert_eq!(store.select(|_| true)[0].state, checkpoint.state);
     }
 }

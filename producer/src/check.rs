@@ -7,15 +7,15 @@ use std::sync::Arc;
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{Checkpoint, Reached};
-use crate::map::{Mapping, delimiter_of, source_of};
+use crate::checkpoint::{self, Checkpoint, Reached};
+use crate::map::{Mapped, Mapping, Unmappable, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
 use crate::tail::followed::UNFINISHED;
 use crate::tail::head;
 use crate::tail::identity::Identity;
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::records::Splitter;
+use crate::tail::settle;
 
 /// How many rejected rows are told.
 const EXAMPLES: usize = 5;
@@ -43,7 +43,7 @@ pub(crate) struct Checked {
 
 /// Why a file cannot be checked, or would be parked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// It cannot be read.
     #[error("failed to read {}", path.display())]
     Read {
@@ -65,15 +65,37 @@ pub(crate) enum Error {
 
 /// Reads and maps the whole of a file.
 pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
+    let mut examples = Vec::new();
+    let (mapping, reached) = read(config, path, |row, message| {
+        if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
+            examples.push((row, why));
+        }
+    })?;
+    let name = |field: &usize| mapping.header.get(*field).cloned().unwrap_or_default();
+    Ok(Checked {
+        path: path.to_owned(),
+        source: mapping.source.clone(),
+        columns: mapping.columns.iter().map(|(column, field)| (column.clone(), name(field))).collect(),
+        attributes: mapping.attributes.iter().map(name).collect(),
+        rows: reached.row,
+        rejected: reached.rejected,
+        examples,
+    })
+}
+
+/// Reads and maps the whole of a file as the tailer would, and hands `each` row's number and message on. Answers with
+/// the mapping and the file's counts.
+pub(crate) fn read(
+    config: &Config,
+    path: &Path,
+    mut each: impl FnMut(i64, Mapped),
+) -> Result<(Arc<Mapping>, Reached), Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
     let source = source_of(config, path);
-    let splitter = Splitter {
-        delimiter: delimiter_of(&source, path),
-        comment: source.comment.and_then(|sign| u8::try_from(sign).ok()),
-    };
     let (mut buffer, seen) = Buffer::open(path, &Reached::default()).map_err(read)?;
     let mut got = buffer.fill().map_err(read)?;
+    let splitter = settle::splitter(&source, path, buffer.rest());
     let head = loop {
         match head::find(buffer.rest(), splitter, got == Got::End).map_err(parked)? {
             Some(head) => break head,
@@ -82,38 +104,29 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
             None => return Err(parked("there is no header".to_owned())),
         }
     };
-    let mapping =
-        Mapping::resolve(config, &source, splitter.delimiter, head.header).map_err(|why| parked(why.0))?;
+    let of_file = |file| {
+        let known = checkpoint::load(&config.checkpoint_dir()).ok()?;
+        known.into_iter().find(|one| one.file_id == file)
+    };
+    let mapping = settle::mapping(config, &source, splitter.delimiter, (&head, buffer.rest()), of_file)
+        .map_err(|Unmappable(why)| parked(why))?;
     let mapping = Arc::new(mapping);
     buffer.advance(head.rows_begin);
     let identity = Identity { inode: seen.inode, head_length: 0, head_hash: 0, incarnation: 0 };
     let checkpoint = Checkpoint::new(FileId::from(1), identity, path);
     let mut reading = Reading::new(checkpoint, &mapping, MAX_PAYLOAD, config.tail.max_record_bytes);
-    let mut examples = Vec::new();
     loop {
         let (mut chunk, before) = (Chunk::default(), reading.checkpoint.reached.row);
         reading.take(&mut buffer, got == Got::End, seen.written_us, &mut chunk);
         for (row, message) in (before + 1..).zip(chunk.messages) {
-            if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
-                examples.push((row, why));
-            }
+            each(row, message);
         }
         match got {
-            Got::End => break,
+            Got::End => return Ok((mapping, reading.checkpoint.reached)),
             Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
             Got::More => got = buffer.fill().map_err(read)?,
         }
     }
-    let name = |field: &usize| mapping.header.get(*field).cloned().unwrap_or_default();
-    Ok(Checked {
-        path: path.to_owned(),
-        source: mapping.source.clone(),
-        columns: mapping.columns.iter().map(|(column, field)| (column.clone(), name(field))).collect(),
-        attributes: mapping.attributes.iter().map(name).collect(),
-        rows: reading.checkpoint.reached.row,
-        rejected: reading.checkpoint.reached.rejected,
-        examples,
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::iter;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,9 +29,43 @@ pub struct Error {
 
 impl Error {
     /// For `map_err`: what was attempted, with what.
-    fn on(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn on(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { attempt, path: path.to_owned(), source }
     }
+}
+
+/// Begins a file in `dir` whose name readers pass over, which is removed when it is dropped.
+pub(crate) fn part(dir: &Path, prefix: &str) -> Result<NamedTempFile, Error> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .suffix(".csv.part")
+        // Less the umask, as for any other file; on their own, temporary files are for their owner only.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(dir)
+        .map_err(Error::on("begin a file in", dir))
+}
+
+/// Gives a file that is on disk the first of `names` that is free in `dir`. Never replaces a file.
+pub(crate) fn place(
+    mut part: NamedTempFile,
+    dir: &Path,
+    mut names: impl Iterator<Item = String>,
+) -> Result<PathBuf, Error> {
+    let mut taken = Error::on("land a file in", dir)(io::ErrorKind::AlreadyExists.into());
+    let path = loop {
+        let Some(name) = names.next() else { return Err(taken) };
+        let path = dir.join(name);
+        match part.persist_noclobber(&path) {
+            Ok(_) => break path,
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                taken = Error::on("land", &path)(error.error);
+                part = error.file;
+            }
+            Err(failed) => return Err(Error::on("land", &path)(failed.error)),
+        }
+    };
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::on("sync", dir))?;
+    Ok(path)
 }
 
 /// A directory in which files land as `events_YYYYMMDD_HHMMSS_NNN.csv`.
@@ -52,13 +87,7 @@ impl Landing {
     /// Begins a file with this header, to be named after `time`.
     pub(crate) fn begin(&self, time: DateTime<Utc>, header: &[&str]) -> Result<LandingFile, Error> {
         let second = time.format("%Y%m%d_%H%M%S").to_string();
-        let part = tempfile::Builder::new()
-            .prefix(&format!("events_{second}."))
-            .suffix(".csv.part")
-            // Less the umask, as for any other file; on their own, temporary files are for their owner only.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.dir)
-            .map_err(Error::on("begin a file in", &self.dir))?;
+        let part = part(&self.dir, &format!("events_{second}."))?;
         let mut writer =
             csv::WriterBuilder::new().flexible(true).buffer_capacity(BUFFER_BYTES).from_writer(part);
         let written = writer.write_record(header).map_err(io::Error::from);
@@ -72,19 +101,14 @@ impl Landing {
         if self.last.0 != file.second {
             self.last = (file.second.clone(), 0);
         }
-        let mut part = file.finish()?;
-        let path = loop {
-            self.last.1 += 1;
-            let (second, number) = &self.last;
-            let path = self.dir.join(format!("events_{second}_{number:03}.csv"));
-            match part.persist_noclobber(&path) {
-                Ok(_) => break path,
-                Err(taken) if taken.error.kind() == io::ErrorKind::AlreadyExists => part = taken.file,
-                Err(failed) => return Err(Error::on("land", &path)(failed.error)),
-            }
-        };
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(Error::on("sync", &self.dir))?;
-        Ok(path)
+        let part = file.finish()?;
+        common::fault::point("before_landing");
+        let (second, number) = &mut self.last;
+        let names = iter::repeat_with(|| {
+            *number += 1;
+            format!("events_{second}_{number:03}.csv")
+        });
+        place(part, &self.dir, names)
     }
 }
 

@@ -21,11 +21,17 @@ mod lock;
 mod purge;
 mod progress;
 mod check;
+pub mod mend; // rejected rows on their way to a person and back
+mod known; // what checkpoints tell, for those who only look
+pub mod locate; // one row of a file, read again
+pub mod heal; // what the database lacks, published again
 mod pipeline;
 
 pub mod cli;
 
-pub use map::NAMESPACE;
+pub use known::{KnownFile, known_files};
+pub use lock::is_tailed;
+pub use map::{NAMESPACE, event_id};
 pub use pipeline::{Error, tail};
 pub use progress::Progress;
 pub use tail::Outcome;

@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 /// Why a directory cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,20 @@ pub enum Error {
     Taken {
         /// The directory.
         dir: PathBuf,
+    },
+    /// It belongs to somebody else.
+    #[error(
+        "{} belongs to user {owner}, and user {us}, who runs this, may not take files out of it: give it to user {us}, \
+         run this as user {owner}, or set tail.on_close = \"keep\"",
+        dir.display()
+    )]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
     },
     /// It cannot be made or opened.
     #[error("failed to use the directory {}", dir.display())]
@@ -49,6 +65,28 @@ pub(crate) async fn take(dir: &Path) -> Result<Lock, Error> {
             Err(Errno::WOULDBLOCK) => return Err(Error::Taken { dir: dir.to_owned() }),
             Err(errno) => return Err(io(errno.into())),
         }
+    }
+}
+
+/// Whether a tailer is at work in `dir`, which is made where it is missing.
+pub async fn is_tailed(dir: &Path) -> Result<bool, Error> {
+    match take(dir).await {
+        Ok(_) => Ok(false),
+        Err(Error::Taken { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether files can be moved out of `dir`, said before the first one is read.
+pub(crate) fn check_writable(dir: &Path) -> Result<(), Error> {
+    let io = |source| Error::Io { dir: dir.to_owned(), source };
+    match accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+        Ok(()) => Ok(()),
+        Err(Errno::ACCESS) => {
+            let owner = fs::metadata(dir).map_err(io)?.uid();
+            Err(Error::Foreign { dir: dir.to_owned(), owner, us: geteuid().as_raw() })
+        }
+        Err(errno) => Err(io(errno.into())),
     }
 }
 

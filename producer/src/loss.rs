@@ -1,11 +1,17 @@
 //! Whether the stream still has what it acknowledged: a store can be deleted, lose its end in a power failure, or be
-//! put back to an older copy.
+//! put back to an older copy. What can be read again is then published again.
+
+use std::time::Duration;
 
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use common::stream::Incarnation;
 
-use crate::checkpoint::StreamPosition;
+use crate::checkpoint::{self, Rewound, Store, StreamPosition};
 use crate::tail::identity::hash;
+
+/// How often a message is asked for of a broker that is busy, and the pause between.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether the stream, which is `now`, lacks what it had acknowledged at `then`. A store that lost its end may have
 /// taken as many new messages since, so the message itself is compared; one that was only purged is no loss.
@@ -16,14 +22,35 @@ pub(crate) async fn is_lost(stream: &Stream, now: Incarnation, then: &StreamPosi
     if then.last_sequence < now.first_sequence {
         return false;
     }
-    match stream.get_raw_message(then.last_sequence).await {
-        Ok(message) => then.last_hash.is_some_and(|ours| ours != hash(&message.payload)),
-        // Purged meanwhile. Whoever cannot look, for want of a permission say, sees only the numbers.
-        Err(error) => {
-            if error.kind() != LastRawMessageErrorKind::NoMessageFound {
-                tracing::warn!(%error, "the last acknowledged message cannot be looked at");
+    let mut tries = 1;
+    loop {
+        match stream.get_raw_message(then.last_sequence).await {
+            Ok(message) => return then.last_hash.is_some_and(|ours| ours != hash(&message.payload)),
+            // Purged meanwhile.
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return false,
+            Err(error) if tries < TRIES => {
+                tracing::debug!(%error, tries, "trying again");
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
             }
-            false
+            // Whoever may not look, for want of a permission say, sees only the numbers.
+            Err(error) => {
+                tracing::warn!(%error, "the last acknowledged message cannot be looked at");
+                return false;
+            }
         }
     }
+}
+
+/// Lets everything that is not closed begin again; how many files can.
+pub(crate) fn rewind(store: &Store) -> Result<usize, checkpoint::Error> {
+    let Rewound { files, truncated } = store.rewind()?;
+    if truncated > 0 {
+        tracing::warn!(
+            files = truncated,
+            "were truncated and cannot be published again: what the stream has lost of them is lost, and their \
+             accounts will say so"
+        );
+    }
+    Ok(files)
 }

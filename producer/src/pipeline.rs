@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use common::config::Config;
+use common::config::{Config, OnClose};
 use common::{Clock, Shutdown, nats, stream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{self, State, Store};
+use crate::checkpoint::{self, Store};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
 use crate::tail::{self, Context, Outcome};
@@ -19,6 +20,9 @@ use crate::{archive, closed, lock, loss, purge};
 const CHUNKS: usize = 4;
 /// Wake-ups that wait for the tailer.
 const WAKES: usize = 1024;
+
+/// The longest turn of the tailer: to go on in a large compressed file it reads all of it up to where it was.
+const TURN: Duration = Duration::from_mins(10);
 
 /// Why the tailer ended.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +59,17 @@ pub async fn tail(
     ending: CancellationToken,
     shutdown: Shutdown,
 ) -> Result<Outcome, Error> {
+    let is_set_up = progress.health().need("stream");
     let checkpoint_dir = config.checkpoint_dir();
     let _locks = (lock::take(landing).await?, lock::take(&checkpoint_dir).await?);
+    if config.tail.on_close != OnClose::Keep {
+        lock::check_writable(landing)?;
+    }
     let store = Arc::new(Store::open(&checkpoint_dir)?);
     archive::end_moves(&store)?;
     let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
+    let connection = nats.clone();
+    progress.health().require("nats", move || connection.is_connected());
     let (events, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await?;
     // Its errors are said now; `closed` makes it again where the broker loses it.
     stream::closed_bucket(&nats.jetstream).await?;
@@ -69,14 +79,14 @@ pub async fn tail(
         clock: Clock::System,
         max_payload: nats.client.server_info().max_payload,
     };
-    let positions = store.select(|checkpoint| checkpoint.state == State::Reading).into_iter();
+    let positions = store.select(|checkpoint| !checkpoint.state.is_closed()).into_iter();
     let latest = positions
         .filter_map(|checkpoint| checkpoint.stream)
         .max_by_key(|then| (then.created, then.last_sequence));
     if let Some(then) = latest
         && loss::is_lost(&events, incarnation, &then).await
     {
-        let files = store.rewind()?;
+        let files = loss::rewind(&store)?;
         tracing::warn!(
             files,
             last_acknowledged = then.last_sequence,
@@ -86,6 +96,8 @@ pub async fn tail(
         );
     }
 
+    is_set_up.set(true);
+    let pulse = progress.health().pulse("tail", config.tail.poll + TURN);
     let (wakes, inbox) = mpsc::channel(WAKES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
     let publisher =
@@ -100,7 +112,7 @@ pub async fn tail(
 
     let landing = landing.to_owned();
     let outcome = tokio::task::spawn_blocking(move || {
-        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, &shutdown)
+        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, pulse, &shutdown)
     })
     .await?;
     let acknowledged = stages.join_next().await;
@@ -113,7 +125,7 @@ pub async fn tail(
 }
 
 /// Writes positions to disk now and then, off the publisher's path.
-async fn keep_flushing(store: Arc<Store>, every: std::time::Duration) {
+async fn keep_flushing(store: Arc<Store>, every: Duration) {
     let mut told = false;
     loop {
         tokio::time::sleep(every).await;

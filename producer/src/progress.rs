@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use common::health::Health;
+
 /// What a tailer has done since it started.
 #[derive(Debug, Default)]
 pub struct Progress {
     acknowledged: AtomicU64,
     resent: AtomicU64,
+    health: Health,
 }
 
 impl Progress {
@@ -18,6 +21,11 @@ impl Progress {
     /// Messages that were sent again.
     pub fn resends(&self) -> u64 {
         self.resent.load(Relaxed)
+    }
+
+    /// Whether its stages turn, and whether it has what it needs.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     pub(crate) fn acknowledged(&self) {

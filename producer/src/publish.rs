@@ -5,23 +5,25 @@
 //! No message id is sent: the database knows a row that came twice by its origin.
 
 mod answer;
+mod look;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::{Message, Subject, Subscriber};
+use async_nats::connection::State;
+use async_nats::{Message, PublishErrorKind, Subject, Subscriber};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use common::Shutdown;
 use common::config::Config;
+use common::health::Pulse;
 use common::nats::Nats;
 use common::stream::{self, Incarnation};
+use common::{Shutdown, fault};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::checkpoint::{Checkpoint, Store, StreamPosition};
-use crate::loss;
+use crate::checkpoint::{self, Checkpoint, Store, StreamPosition};
 use crate::map::Mapped;
 use crate::progress::Progress;
 use crate::tail::identity::hash;
@@ -31,6 +33,8 @@ use answer::{Answer, Why};
 
 /// A full stream that has room again within this time is its ordinary way to hold back.
 const SAID_AFTER: Duration = Duration::from_secs(1);
+/// The longest turn: the broker is asked for the stream, a few times.
+const TURN: Duration = Duration::from_mins(2);
 
 /// Why publishing ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,7 @@ pub(crate) struct Publisher {
     store: Arc<Store>,
     progress: Arc<Progress>,
     wakes: mpsc::Sender<Wake>,
+    pulse: Pulse,
     /// `prefix.` before a message's number.
     inbox: String,
     acks: Subscriber,
@@ -64,8 +69,9 @@ pub(crate) struct Publisher {
     /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
     last: (u64, Option<Bytes>),
     generation: u64,
-    /// Set when nobody keeps the subjects: the stream may have been deleted.
-    is_unanswered: bool,
+    /// Set when the stream may not be the one that it was, until it was looked at: after a reconnect, when nobody keeps
+    /// its subjects, when its sequences go back.
+    is_in_doubt: bool,
     /// Set while the broker refuses.
     refused: Option<Refused>,
 }
@@ -100,6 +106,7 @@ impl Publisher {
             nats,
             config,
             store,
+            pulse: progress.health().pulse("publish", TURN),
             progress,
             wakes,
             acks,
@@ -107,7 +114,7 @@ impl Publisher {
             created: stream.created,
             last: (stream.last_sequence, None),
             generation: 0,
-            is_unanswered: false,
+            is_in_doubt: false,
             refused: None,
         })
     }
@@ -118,23 +125,37 @@ impl Publisher {
         mut chunks: mpsc::Receiver<Chunk>,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
+        // Whatever it waits for: the client takes only so many messages while the server is away.
+        let ended = tokio::select! {
+            biased;
+            () = shutdown.stopped() => None,
+            ended = self.publish(&mut chunks) => Some(ended),
+        };
+        ended.unwrap_or_else(|| match self.window.len() + self.backlog.len() {
+            0 => Ok(()),
+            left => Err(Error::Stopped(left)),
+        })
+    }
+
+    /// Publishes until `chunks` ends and everything is acknowledged.
+    async fn publish(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
         let mut connected = self.nats.connected.clone();
         connected.mark_unchanged();
         let mut tick = tokio::time::interval(self.config.publish.ack_timeout / 8);
         let mut more = true;
         while more || !self.backlog.is_empty() || !self.window.is_empty() {
+            self.pulse.beat();
             self.send_backlog().await?;
             tokio::select! {
                 biased;
-                () = shutdown.stopped() => return match self.window.len() + self.backlog.len() {
-                    0 => Ok(()),
-                    left => Err(Error::Stopped(left)),
-                },
-                Ok(()) = connected.changed() => self.look_again(&mut chunks).await?,
+                Ok(()) = connected.changed() => {
+                    self.is_in_doubt = true;
+                    self.look_again(chunks).await?;
+                }
                 ack = self.acks.next() => self.acknowledge(&ack.ok_or(Error::Closed)?),
                 _ = tick.tick() => {
-                    if std::mem::take(&mut self.is_unanswered) {
-                        self.look_again(&mut chunks).await?;
+                    if self.is_in_doubt {
+                        self.look_again(chunks).await?;
                     }
                     self.send_late().await?;
                 }
@@ -174,11 +195,24 @@ impl Publisher {
         Ok(())
     }
 
-    async fn send(&self, number: u64, subject: Subject, payload: Bytes) -> Result<(), Error> {
+    async fn send(&mut self, number: u64, subject: Subject, payload: Bytes) -> Result<(), Error> {
+        let is_account = *subject == *stream::FILE;
         let mut reply = String::with_capacity(self.inbox.len() + 20);
         reply.push_str(&self.inbox);
         reply.push_str(&number.to_string());
-        self.nats.client.publish_with_reply(subject, reply, payload).await.map_err(|_| Error::Closed)
+        // While the server is away the client takes only so many messages.
+        self.pulse.rest();
+        match self.nats.client.publish_with_reply(subject, reply, payload).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == PublishErrorKind::Send => return Err(Error::Closed),
+            // The server came back with a lower limit, which a person has to raise, or to live with at the next start.
+            Err(error) => self.refuse(number, &Why::Other(error.to_string())),
+        }
+        fault::point("after_publish");
+        if is_account {
+            fault::point("after_account");
+        }
+        Ok(())
     }
 
     fn acknowledge(&mut self, message: &Message) {
@@ -191,21 +225,28 @@ impl Publisher {
                 }
                 if let Some(payload) = self.window.acknowledge(number) {
                     self.progress.acknowledged();
-                    if sequence > self.last.0 {
+                    self.is_in_doubt |= sequence <= self.last.0;
+                    // What was acknowledged before a doubt arose is what the stream is held against.
+                    if !self.is_in_doubt {
                         self.last = (sequence, Some(payload));
                     }
                 }
+                fault::point("after_puback");
                 self.reach();
             }
             Answer::Refused(why) => {
-                self.is_unanswered |= matches!(why, Why::Nobody);
-                self.window.refuse(number);
-                let refused = self.refused.get_or_insert(Refused { since: Instant::now(), told: false });
-                if !refused.told && refused.since.elapsed() > SAID_AFTER {
-                    tracing::warn!(%why, "the stream takes no messages; waiting");
-                    refused.told = true;
-                }
+                self.is_in_doubt |= matches!(why, Why::Nobody);
+                self.refuse(number, &why);
             }
+        }
+    }
+
+    fn refuse(&mut self, number: u64, why: &Why) {
+        self.window.refuse(number);
+        let refused = self.refused.get_or_insert(Refused { since: Instant::now(), told: false });
+        if !refused.told && refused.since.elapsed() > SAID_AFTER {
+            tracing::warn!(%why, "the stream takes no messages; waiting");
+            refused.told = true;
         }
     }
 
@@ -213,6 +254,9 @@ impl Publisher {
     fn reach(&mut self) {
         while let Some(mut checkpoint) = self.window.pop_mark() {
             checkpoint.stream = Some(self.position());
+            if checkpoint.state == checkpoint::State::Truncated {
+                fault::point("before_truncated_mark");
+            }
             self.store.advance(checkpoint);
         }
     }
@@ -223,50 +267,16 @@ impl Publisher {
         StreamPosition { created: self.created, last_sequence: *last_sequence, last_hash }
     }
 
-    /// Sends again what was refused, or not acknowledged in time.
+    /// Sends again what was refused, or not acknowledged in time. While there is no connection it would only queue up
+    /// before what the next one sends.
     async fn send_late(&mut self) -> Result<(), Error> {
+        if self.nats.client.connection_state() != State::Connected {
+            return Ok(());
+        }
         for (number, subject, payload) in self.window.late(self.config.publish.ack_timeout) {
             self.progress.resent();
             self.send(number, subject, payload).await?;
         }
         Ok(())
-    }
-
-    /// After a reconnect no acknowledgement of before will come, and a stream that is gone has to be made again. Either all that is on its way is sent again, or,
-    /// where the stream lost what it had acknowledged, everything that is not closed.
-    async fn look_again(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
-        let Ok((events, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
-            // Not ready yet: time-outs send again, and the next connection looks again.
-            return Ok(());
-        };
-        if !loss::is_lost(&events, now, &self.position()).await {
-            for (number, subject, payload) in self.window.late(Duration::ZERO) {
-                self.progress.resent();
-                self.send(number, subject, payload).await?;
-            }
-            return Ok(());
-        }
-        tracing::warn!(
-            last_acknowledged = self.last.0,
-            last_kept = now.last_sequence,
-            made_again = now.created != self.created,
-            "stream lost data, publishing again what is not closed"
-        );
-        self.created = now.created;
-        self.last = (now.last_sequence, None);
-        self.generation += 1;
-        self.backlog.clear();
-        self.window.clear();
-        self.refused = None;
-        let rewind = Wake::Rewind(self.generation);
-        // The tailer may itself be waiting for room; what it gives until it has read this is void.
-        let send = self.wakes.send(rewind);
-        tokio::pin!(send);
-        loop {
-            tokio::select! {
-                _ = &mut send => return Ok(()),
-                Some(_) = chunks.recv() => {}
-            }
-        }
     }
 }

@@ -127,6 +127,14 @@ pub enum Error {
         /// The last lines of the log.
         tail: String,
     },
+    /// A service that was started again cannot be where its clients expect it.
+    #[error(
+        "{service} cannot have its port back: another program took it while the service was down; run it again"
+    )]
+    PortLost {
+        /// Which service.
+        service: &'static str,
+    },
     /// A database whose password is gone.
     #[error("{} is missing, so the database beside it cannot be opened; restore the file, or start from nothing \
          with --fresh", file.display())]

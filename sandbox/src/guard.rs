@@ -13,12 +13,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, kill_process};
 use tokio::sync::watch;
 
 use crate::Error;
+use crate::frozen::raw;
 use crate::log::{Held, Log};
 
-const SHELL: &str = "/bin/sh";
+pub(crate) const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("guard.sh");
 /// How long a service may take to start, crash recovery included.
 const START: Duration = Duration::from_mins(2);
@@ -84,9 +86,8 @@ impl Guard {
 
     /// Waits until the service answers, or has ended, or takes too long.
     pub(crate) fn ready(&self, mut answers: impl FnMut() -> bool) -> Result<(), Error> {
-        let has_ended = || *self.ended.borrow();
-        if until(START, || has_ended().is_some() || answers()) {
-            return has_ended().map_or(Ok(()), |status| Err(self.report(status)));
+        if until(START, || self.has_ended().is_some() || answers()) {
+            return self.has_ended().map_or(Ok(()), |status| Err(self.report(status)));
         }
         let (log, tail) = (self.log.path.clone(), self.log.tail());
         Err(Error::NotReady { service: self.name, seconds: START.as_secs(), log, tail })
@@ -94,9 +95,29 @@ impl Guard {
 
     /// Completes when the service has ended.
     pub(crate) async fn ended(&self) -> Error {
+        self.report(self.status().await)
+    }
+
+    /// As [`Guard::ended`], with the status alone.
+    pub(crate) async fn status(&self) -> ExitStatus {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await.ok().and_then(|status| *status);
-        self.report(status.unwrap_or_default())
+        status.unwrap_or_default()
+    }
+
+    /// How the service has ended, if it has.
+    pub(crate) fn has_ended(&self) -> Option<ExitStatus> {
+        *self.ended.borrow()
+    }
+
+    /// Ends the service as a crash does, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> Result<(), Error> {
+        if let Some(pid) = raw(self.service).filter(|_| self.has_ended().is_none()) {
+            // It can only fail for a process that has just ended.
+            let _ = kill_process(pid, Signal::KILL);
+            self.gone_within(END);
+        }
+        self.end()
     }
 
     /// Asks the service to stop and waits; ends it where it does not.
@@ -122,10 +143,10 @@ impl Guard {
     }
 
     fn gone_within(&self, limit: Duration) -> bool {
-        until(limit, || self.ended.borrow().is_some())
+        until(limit, || self.has_ended().is_some())
     }
 
-    fn report(&self, status: ExitStatus) -> Error {
+    pub(crate) fn report(&self, status: ExitStatus) -> Error {
         let (log, tail) = (self.log.path.clone(), self.log.tail());
         Error::Ended { service: self.name, status: describe(status), log, tail }
     }
@@ -157,7 +178,7 @@ pub(crate) fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
 
 /// One at a time: where pipes cannot be made close-on-exec at once (macOS), a guard started in that moment would hold
 /// the other one's pipe open.
-fn spawn(command: &mut Command) -> std::io::Result<Child> {
+pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     command.spawn()

@@ -25,16 +25,22 @@ mod nats;
 mod postgres;
 
 mod aside; // blocking work, away from any runtime
+mod fault; // a running server -> the same one, after a crash
+mod frozen; // running processes -> the same ones, standing still
+mod process; // a program of the owner's -> a running process
 mod remove;
 mod start; // Options  -> Sandbox
 mod state; // who owns a data directory, and what runs there
 pub mod testing;
 
 pub use error::Error;
+pub use fault::Server;
+pub use frozen::Frozen;
 pub use locate::psql;
 pub use nats::Nats;
 pub use options::{Options, Services};
 pub use postgres::Postgres;
+pub use process::Process;
 pub use remove::remove;
 pub use start::Sandbox;
 pub use state::{Endpoints, attach};

@@ -19,11 +19,12 @@ use crate::{Endpoints, Error, Nats, Options, Postgres, Services, password};
 /// Dropping it ends them quickly; they recover at the next start.
 #[derive(Debug)]
 pub struct Sandbox {
-    nats: Option<Nats>,
-    postgres: Option<Postgres>,
-    endpoints: Endpoints,
+    pub(crate) options: Options,
+    pub(crate) nats: Option<Nats>,
+    pub(crate) postgres: Option<Postgres>,
+    pub(crate) endpoints: Endpoints,
     // The last field, so that the services have ended before somebody else can own the directory.
-    ownership: Ownership,
+    pub(crate) ownership: Ownership,
 }
 
 impl Sandbox {
@@ -50,19 +51,24 @@ impl Sandbox {
             }),
         );
         let (nats, postgres) = (nats?, postgres?);
-        ownership.announce(&Running {
-            password: password::file(&dir),
-            nats: nats.as_ref().map(|nats| Service { port: nats.port(), pid: nats.pid() }),
-            postgres: postgres
-                .as_ref()
-                .map(|postgres| Service { port: postgres.port(), pid: postgres.pid() }),
-            postgres_bin: postgres.as_ref().map(|postgres| postgres.bin().to_owned()),
-        })?;
         let endpoints = Endpoints {
             nats_url: nats.as_ref().map(Nats::url),
             database_url: postgres.as_ref().map(Postgres::url),
         };
-        Ok(Self { nats, postgres, endpoints, ownership })
+        let sandbox = Self { options: options.clone(), nats, postgres, endpoints, ownership };
+        sandbox.announce()?;
+        Ok(sandbox)
+    }
+
+    /// Tells other processes what runs.
+    pub(crate) fn announce(&self) -> Result<(), Error> {
+        let (nats, postgres) = (self.nats.as_ref(), self.postgres.as_ref());
+        self.ownership.announce(&Running {
+            password: password::file(self.ownership.dir()),
+            nats: nats.map(|nats| Service { port: nats.port(), pid: nats.pid() }),
+            postgres: postgres.map(|postgres| Service { port: postgres.port(), pid: postgres.pid() }),
+            postgres_bin: postgres.map(|postgres| postgres.bin().to_owned()),
+        })
     }
 
     /// Where clients connect.

@@ -112,6 +112,11 @@ impl Ownership {
         Ok(ownership)
     }
 
+    /// The state directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Tells other processes what runs.
     pub(crate) fn announce(&self, running: &Running) -> Result<(), Error> {
         let (partial, file) = (self.dir.join("running.partial"), self.dir.join("running.json"));

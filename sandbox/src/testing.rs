@@ -3,6 +3,9 @@
 //! They live in temporary directories, which their guards remove when the servers have ended, whether the test process
 //! returns, panics or is killed. Failures panic: a test has nobody else to tell.
 
+mod log;
+mod proxy;
+
 use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,6 +21,8 @@ use crate::account::Account;
 use crate::aside::aside;
 use crate::progress::Progress;
 use crate::{Nats, Options, Postgres};
+pub use log::Log;
+pub use proxy::{Proxy, Way};
 
 /// The URL of a fresh, empty database in the PostgreSQL that all tests of this process share.
 pub async fn postgres_database() -> SecretString {

@@ -16,7 +16,8 @@ use crate::account::{Account, Latency, Parked, Total};
 use crate::live::{Line, Live};
 use crate::services;
 use sandbox::Services;
-use stages::{Done, Plan, Stages};
+use stages::Done;
+pub(crate) use stages::{Plan, Stages};
 
 /// Rows a second that are generated where nothing else is said.
 const EVENTS_PER_SECOND: f64 = 1_000.0;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use common::config::Config;
 use common::{Clock, Shutdown};
+use consumer::WhenGoneBack;
 use futures::future::OptionFuture;
 use producer::Outcome;
 use sandbox::Sandbox;
@@ -19,19 +20,19 @@ const STOPPING: Duration = Duration::from_secs(2);
 
 /// What to start.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Whether rows are generated.
-    pub(super) generate: bool,
+    pub(crate) generate: bool,
     /// Whether to end when what is there is done.
-    pub(super) once: bool,
+    pub(crate) once: bool,
     /// How many consumers.
-    pub(super) consumers: u16,
+    pub(crate) consumers: u16,
     /// When to end where nothing is generated.
-    pub(super) limit: Option<Duration>,
+    pub(crate) limit: Option<Duration>,
 }
 
 /// The running parts, in the order in which rows flow, each with its own way to end.
-pub(super) struct Stages {
+pub(crate) struct Stages {
     generator: Option<JoinHandle<Result<producer::generate::Generated, producer::generate::Error>>>,
     tailer: JoinHandle<Result<Outcome, producer::Error>>,
     consumers: JoinSet<Result<consumer::Counts, consumer::Error>>,
@@ -54,16 +55,16 @@ struct Watch {
 }
 
 /// How the run ended.
-pub(super) struct Done {
-    pub(super) outcome: Outcome,
-    pub(super) interrupted: bool,
-    pub(super) consumed: Arc<consumer::Progress>,
-    pub(super) begun: Instant,
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    pub(crate) interrupted: bool,
+    pub(crate) consumed: Arc<consumer::Progress>,
+    pub(crate) begun: Instant,
 }
 
 impl Stages {
     /// Starts everything but the services.
-    pub(super) async fn start(plan: Plan, config: &Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    pub(crate) async fn start(plan: Plan, config: &Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
         consumer::migrate(config, shutdown).await?;
         let (of_generator, of_tailer, of_consumers) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let consumed = Arc::new(consumer::Progress::new());
@@ -73,7 +74,9 @@ impl Stages {
             let name = config.consumer.replica.get_or_insert_with(|| format!("up-{}", std::process::id()));
             *name = format!("{name}-{number}");
             let (consumed, shutdown) = (consumed.clone(), of_consumers.clone());
-            consumers.spawn(async move { consumer::run(&config, consumed, shutdown).await });
+            consumers.spawn(async move {
+                consumer::run(&config, consumed, WhenGoneBack::Refuse, shutdown).await
+            });
         }
         let made = Arc::new(producer::generate::Progress::default());
         let generator = plan.generate.then(|| {
@@ -111,7 +114,7 @@ impl Stages {
     }
 
     /// Watches over the parts until all is done, or a signal ends it.
-    pub(super) async fn until_done(
+    pub(crate) async fn until_done(
         mut self,
         sandbox: &mut Option<Sandbox>,
         mut live: Live,

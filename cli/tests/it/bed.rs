@@ -109,11 +109,22 @@ impl Bed {
         self.start(arguments).end().await
     }
 
+    /// As [`Bed::run`], with more variables.
+    pub(crate) async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        self.spawn(command).end().await
+    }
+
     /// Starts `millrace`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.spawn(self.command(arguments))
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
         let file = || tempfile::Builder::new().tempfile_in(&self.dir).unwrap().keep().unwrap();
         let ((out_file, out), (err_file, err)) = (file(), file());
-        let child = self.command(arguments).stdout(out_file).stderr(err_file).spawn().unwrap();
+        let child = command.stdout(out_file).stderr(err_file).spawn().unwrap();
         Running { child, out, err }
     }
 
@@ -171,6 +182,10 @@ impl Ended {
 }
 
 impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
@@ -265,4 +280,10 @@ pub(crate) fn generated_rows(dir: &Path) -> u64 {
 
 pub(crate) fn has_extension(name: &str, extension: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
+/// A copy of a directory with owners and modes: services do not run as root.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(status.success() && !names(to).is_empty(), "{} is copied", from.display());
 }

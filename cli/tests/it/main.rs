@@ -6,5 +6,15 @@ mod bed;
 mod up; // everything in one process
 mod signals; // ending, in good order and otherwise
 mod apart; // producer and consumers as processes of their own
+mod chaos; // kills at random moments
+mod backpressure; // a database that stands still
+mod health; // alive or ready, and who says so
+mod loss; // a stream that has lost data
+mod verify; // the law, proved
+mod explain; // the life of one row
+mod heal; // a database that has lost rows
+mod replay; // the stream once more
+mod rejects; // rejected rows that are mended and sent again
 mod refusals; // wrong use, wrong configuration, services that are not there
+mod stack; // the running Compose stack, where there is one
 mod layering; // who may know whom

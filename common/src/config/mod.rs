@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use args::{Args, Flags};
 pub use problem::Problem;
 pub use sections::{
-    Batch, Consumer, Database, Events, Generate, Log, LogFormat, Nats, OnClose, Programs, Publish, Stopping,
+    Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish, Stopping,
     Stream, Tail, UnknownColumns,
 };
 pub use source::{EventTypes, Source};
@@ -58,6 +58,8 @@ pub struct Config {
     pub consumer: Consumer,
     /// Ending.
     pub shutdown: Stopping,
+    /// Answers to whoever asks whether a process is alive or ready.
+    pub health: Health,
     /// The private services of `millrace up`.
     pub sandbox: Programs,
 }
@@ -78,6 +80,7 @@ impl Default for Config {
             batch: Batch::default(),
             consumer: Consumer::default(),
             shutdown: Stopping::default(),
+            health: Health::default(),
             sandbox: Programs::default(),
         }
     }

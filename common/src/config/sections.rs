@@ -1,5 +1,6 @@
 //! The sections of the configuration with their defaults. Durations are written like `500ms`, `2s`, `1m`.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,12 +61,22 @@ impl Default for Nats {
 }
 
 /// The database.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// `postgres://user:password@host:port/database`. `millrace up` starts one where it is unset.
     #[serde(serialize_with = "hide")]
     pub url: Option<SecretString>,
+    /// How long one attempt to connect may take, and how long an answer may be missing before the server is asked on
+    /// another connection whether it is still at work.
+    #[serde(with = "humantime_serde")]
+    pub answer_timeout: Duration,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: None, answer_timeout: Duration::from_secs(10) }
+    }
 }
 
 /// The stream `EVENTS`.
@@ -310,6 +321,24 @@ pub struct Stopping {
 impl Default for Stopping {
     fn default() -> Self {
         Self { grace: Duration::from_secs(20) }
+    }
+}
+
+/// Answers over HTTP to whoever asks whether a process is alive or ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// Whether anybody is answered.
+    pub enabled: bool,
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// The port, or the next free one; 9090 for a producer and 9091 for a consumer by default, 0 for any.
+    pub port: Option<u16>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { enabled: true, address: Ipv4Addr::LOCALHOST.into(), port: None }
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
         ("publish.ack_timeout", Some(publish.ack_timeout), 100),
         ("consumer.ack_wait", Some(consumer.ack_wait), 1_000),
         ("nats.connect_timeout", Some(config.nats.connect_timeout), 100),
+        ("database.answer_timeout", Some(config.database.answer_timeout), 100),
     ];
     let shares = [
         ("stream.high_water", stream.high_water, 0.1..=1.0),

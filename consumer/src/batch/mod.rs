@@ -8,8 +8,8 @@ mod queue;
 
 use std::collections::BTreeMap;
 
-use common::FileId;
 use common::wire::FileMessage;
+use common::{FileId, Origin};
 
 use crate::decode::{Corrupt, Delivery, Fate, Row};
 use crate::fetch::{Position, Reply};
@@ -20,6 +20,25 @@ pub(crate) use queue::{Batches, Queue, queue};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchId(pub(crate) i64);
 
+impl BatchId {
+    /// Ids of one run; the next run's begin behind them.
+    const OF_RUN: i64 = 1_000_000_000;
+
+    /// The first id of the run of this number.
+    pub(crate) fn first_of_run(run: i64) -> Self {
+        Self(run * Self::OF_RUN)
+    }
+}
+
+/// A row that takes the place of a rejected one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replacement {
+    /// The row that was rejected.
+    pub(crate) rejected: Origin,
+    /// The row that was made from it.
+    pub(crate) by: Origin,
+}
+
 /// What one transaction will hold.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -27,6 +46,8 @@ pub(crate) struct Batch {
     /// Sorted by event id, so that replicas which bring the same keys wait for each other in one order.
     pub(crate) rows: Vec<Row>,
     pub(crate) corrupt: Vec<Corrupt>,
+    /// Rejected rows that others take the place of, whatever becomes of those.
+    pub(crate) replacements: Vec<Replacement>,
     /// The newest of each file.
     pub(crate) accounts: BTreeMap<FileId, FileMessage>,
     pub(crate) replies: Vec<Reply>,
@@ -40,12 +61,18 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// A batch that comes from no queue.
+    pub(crate) fn alone(id: BatchId, deliveries: Vec<Delivery>) -> Self {
+        Self::of(id, deliveries, Held::nothing())
+    }
+
     fn of(id: BatchId, deliveries: Vec<Delivery>, held: Held) -> Self {
         let last = deliveries.iter().map(|delivery| delivery.position).max();
         let mut batch = Self {
             id,
             rows: Vec::with_capacity(deliveries.len()),
             corrupt: Vec::new(),
+            replacements: Vec::new(),
             accounts: BTreeMap::new(),
             replies: Vec::with_capacity(deliveries.len()),
             first: last.unwrap_or_default(),
@@ -60,8 +87,16 @@ impl Batch {
                 batch.first = batch.first.min(position);
             }
             match fate {
-                Fate::Event(row) => batch.rows.push(row),
-                Fate::Corrupt(record) => batch.corrupt.push(*record),
+                Fate::Event(row) => {
+                    let rejected = row.replaces.as_deref().copied();
+                    batch.replacements.extend(rejected.map(|rejected| Replacement { rejected, by: row.origin }));
+                    batch.rows.push(row);
+                }
+                Fate::Corrupt(record) => {
+                    let both = record.replaces.zip(record.origin);
+                    batch.replacements.extend(both.map(|(rejected, by)| Replacement { rejected, by }));
+                    batch.corrupt.push(*record);
+                }
                 Fate::Account(account) => batch.take_account(*account),
             }
         }

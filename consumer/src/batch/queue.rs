@@ -17,8 +17,6 @@ const FILL: Duration = Duration::from_millis(25);
 
 /// What a delivery takes beside its texts.
 const OVERHEAD: usize = 256;
-/// Ids of one run; the next run's begin behind them.
-const IDS: i64 = 1_000_000_000;
 
 /// Makes both ends of the queue, for so many writers in the run of this number.
 pub(crate) fn queue(config: &config::Batch, writers: usize, run: i64) -> (Queue, Batches) {
@@ -31,7 +29,7 @@ pub(crate) fn queue(config: &config::Batch, writers: usize, run: i64) -> (Queue,
         receiver: Arc::new(Mutex::new(receiver)),
         budget,
         limits: config.clone(),
-        next_id: Arc::new(AtomicI64::new(run * IDS)),
+        next_id: Arc::new(AtomicI64::new(BatchId::first_of_run(run).0)),
     };
     (queue, batches)
 }
@@ -137,6 +135,13 @@ impl<'a> Taken<'a> {
 pub(super) struct Held {
     budget: Arc<Semaphore>,
     bytes: usize,
+}
+
+impl Held {
+    /// Of a batch that comes from no queue.
+    pub(super) fn nothing() -> Self {
+        Self { budget: Arc::new(Semaphore::new(0)), bytes: 0 }
+    }
 }
 
 impl Drop for Held {

@@ -44,6 +44,8 @@ pub(crate) struct Corrupt {
     pub(crate) raw: Vec<u8>,
     pub(crate) truncated: bool,
     pub(crate) position: Position,
+    /// The rejected row that it was to take the place of.
+    pub(crate) replaces: Option<Origin>,
 }
 
 impl Corrupt {
@@ -60,6 +62,7 @@ impl Corrupt {
             raw: reject.raw.0,
             truncated: reject.truncated,
             position,
+            replaces: reject.replaces,
         }
     }
 }
@@ -69,6 +72,12 @@ impl Corrupt {
 struct OriginOnly {
     file_id: FileId,
     row: i64,
+}
+
+/// The part that says which rejected row it was to take the place of.
+#[derive(Deserialize)]
+struct ReplacesOnly {
+    replaces: Origin,
 }
 
 /// A message that could not be decoded, or whose values cannot be stored.
@@ -95,6 +104,7 @@ pub(super) fn of_message(payload: &[u8], position: Position, fault: Fault) -> Co
         raw: payload.to_vec(),
         truncated: false,
         position,
+        replaces: serde_json::from_slice(payload).ok().map(|ReplacesOnly { replaces }| replaces),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use common::Origin;
 use common::event::Reason;
 use common::wire::{EventMessage, Text};
@@ -55,6 +55,8 @@ pub(crate) struct Row {
     pub(crate) written_us: i64,
     /// [`FIELDS`], each ended by a tab; `batch_id`, the last column, is known only when it is written.
     pub(crate) line: Vec<u8>,
+    /// The rejected row that it takes the place of; few rows have one, so it is kept small.
+    pub(crate) replaces: Option<Box<Origin>>,
 }
 
 impl Row {
@@ -98,7 +100,14 @@ impl Row {
             position,
             written_us: event.written_us,
             line: line.0,
+            replaces: event.replaces.map(Box::new),
         })
+    }
+
+    /// When it happened.
+    pub(crate) fn event_timestamp(&self) -> Option<DateTime<Utc>> {
+        let (_, text) = self.fields().find(|(name, _)| *name == "event_timestamp")?;
+        Some(DateTime::parse_from_rfc3339(&text?).ok()?.to_utc())
     }
 
     /// Columns and their values as they were before they were escaped.

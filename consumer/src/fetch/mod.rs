@@ -5,6 +5,7 @@
 
 mod durable;
 mod pull;
+mod stall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,29 +14,29 @@ use async_nats::Subject;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use common::config::Config;
+use common::health::{Health, Need, Pulse};
 use common::nats::Nats;
-use common::{Clock, Shutdown};
+use common::{Clock, Outage, Passing, Shutdown, stream, until_ready};
 
-use crate::outage::Outage;
-use pull::Pull;
+use pull::{Pull, Pulled};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest turn: the broker is asked for stream and durable, a few times.
+const TURN: Duration = Duration::from_mins(2);
 
 /// Why no messages can be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stream is not there and cannot be made.
     #[error(transparent)]
-    Stream(#[from] common::stream::Error),
+    Stream(#[from] stream::Error),
     /// The durable is not there and cannot be made.
-    #[error("failed to set up the durable consumer {}", common::stream::DURABLE)]
+    #[error("failed to set up the durable consumer {}", stream::DURABLE)]
     Durable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Someone else made a durable of that name.
     #[error(
         "the durable consumer {} {difference}, which cannot be changed; delete it, and rows that were read before \
          are recognised and not written again",
-        common::stream::DURABLE
+        stream::DURABLE
     )]
     Foreign {
         /// In what it differs.
@@ -44,6 +45,24 @@ pub enum Error {
     /// The subscription broke.
     #[error(transparent)]
     Pull(#[from] pull::Error),
+}
+
+impl Passing for Error {
+    fn passes(&self) -> bool {
+        match self {
+            Self::Stream(error) => error.passes(),
+            Self::Pull(_) => true,
+            Self::Durable(_) | Self::Foreign { .. } => false,
+        }
+    }
+
+    fn stopped() -> Self {
+        stream::Error::stopped().into()
+    }
+
+    fn denied(word: String) -> Self {
+        stream::Error::denied(word).into()
+    }
 }
 
 /// Where a message stands: in which life of the stream, and at which sequence.
@@ -75,32 +94,62 @@ pub(crate) struct Fetch {
     config: Arc<Config>,
     clock: Clock,
     outage: Outage,
-    stream_created: DateTime<Utc>,
+    pulse: Pulse,
+    is_subscribed: Need,
+    /// Up to where everything was acknowledged when the durable was last set up.
+    acknowledged: Position,
     pull: Pull,
 }
 
 impl Fetch {
-    /// Makes stream and durable where they are missing, and subscribes.
-    pub(crate) async fn start(nats: Nats, config: Arc<Config>, clock: Clock) -> Result<Self, Error> {
-        let (stream_created, pull) = subscribe(&nats, &config).await?;
-        Ok(Self { nats, config, clock, outage: Outage::new("the subscription"), stream_created, pull })
+    /// Makes stream and durable where they are missing, and subscribes, as soon as the broker is ready.
+    pub(crate) async fn start(
+        nats: Nats,
+        config: Arc<Config>,
+        clock: Clock,
+        health: &Health,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Error> {
+        let (pulse, is_subscribed) = (health.pulse("fetch", TURN), health.need("subscription"));
+        let outage = Outage::new("the subscription");
+        let acknowledged = until_ready(&nats, &outage, shutdown, || {
+            pulse.beat();
+            durable::ensure(&nats.jetstream, &config)
+        });
+        let acknowledged = acknowledged.await?;
+        let pull = Pull::start(&nats).await?;
+        // It is asked for messages when everything else stands.
+        pulse.rest();
+        is_subscribed.set(true);
+        Ok(Self { nats, config, clock, outage, pulse, is_subscribed, acknowledged, pull })
+    }
+
+    /// Up to where everything was acknowledged before the first message was asked for, by whichever replica.
+    pub(crate) fn acknowledged(&self) -> Position {
+        self.acknowledged
     }
 
     /// The next message. When `shutdown` drains, no more are asked for: what was asked for still comes, so that it
     /// need not be delivered again, and then `None`.
-    pub(crate) async fn next(&mut self, shutdown: &Shutdown) -> Option<Message> {
+    pub(crate) async fn next(&mut self, shutdown: &Shutdown) -> Result<Option<Message>, Error> {
         loop {
             let pulled = tokio::select! {
                 biased;
-                pulled = self.pull.next(), if !shutdown.is_draining() => pulled,
-                () = shutdown.draining() => Ok(self.pull.next_asked().await?),
+                pulled = self.pull.next(&self.pulse), if !shutdown.is_draining() => pulled,
+                () = shutdown.draining() => match self.pull.next_asked().await {
+                    Some(message) => Ok(Pulled::Message(message)),
+                    None => return Ok(None),
+                },
             };
             match pulled {
-                Ok(message) => {
+                Ok(Pulled::Message(message)) => {
                     if let Some(message) = self.message(message) {
-                        return Some(message);
+                        // Until the next one is asked for it is with the writers.
+                        self.pulse.rest();
+                        return Ok(Some(message));
                     }
                 }
+                Ok(Pulled::Reconnected) => self.look_again(shutdown).await?,
                 Err(error) => self.mend(&error, shutdown).await?,
             }
         }
@@ -111,7 +160,7 @@ impl Fetch {
         let reply = message.reply.as_ref()?;
         let sequence = pull::stream_sequence(reply)?;
         Some(Message {
-            position: Position { stream_created: self.stream_created, sequence },
+            position: Position { sequence, ..self.acknowledged },
             // A copy: the original shares its memory with the payloads beside it and would keep them.
             reply: Reply(Subject::from(reply.as_str())),
             subject: message.subject,
@@ -120,29 +169,28 @@ impl Fetch {
         })
     }
 
-    /// Subscribes anew until it works; `None` when `shutdown` drains first.
-    async fn mend(&mut self, error: &pull::Error, shutdown: &Shutdown) -> Option<()> {
+    /// Subscribes anew as soon as the broker is ready.
+    async fn mend(&mut self, error: &pull::Error, shutdown: &Shutdown) -> Result<(), Error> {
         self.outage.failed(error);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                () = shutdown.draining() => return None,
-            }
-            match subscribe(&self.nats, &self.config).await {
-                Ok((stream_created, pull)) => {
-                    self.stream_created = stream_created;
-                    self.pull = pull;
-                    self.outage.succeeded();
-                    return Some(());
-                }
-                Err(error) => self.outage.failed(&error),
-            }
-        }
+        self.is_subscribed.set(false);
+        self.look_again(shutdown).await?;
+        self.pull = Pull::start(&self.nats).await?;
+        self.is_subscribed.set(true);
+        Ok(())
     }
-}
 
-async fn subscribe(nats: &Nats, config: &Config) -> Result<(DateTime<Utc>, Pull), Error> {
-    let stream_created = durable::ensure(&nats.jetstream, config).await?;
-    Ok((stream_created, Pull::start(nats).await?))
+    /// Makes stream and durable where the broker has lost them, and takes over which life of the stream this is.
+    /// When `shutdown` drains meanwhile, it is left as it is.
+    async fn look_again(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+        let set_up = until_ready(&self.nats, &self.outage, shutdown, || {
+            self.pulse.beat();
+            durable::ensure(&self.nats.jetstream, &self.config)
+        });
+        match set_up.await {
+            Ok(acknowledged) => self.acknowledged = acknowledged,
+            Err(Error::Stream(stream::Error::Stopped)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }

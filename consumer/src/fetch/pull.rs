@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
+use common::health::Pulse;
 use common::nats::Nats;
 use common::stream::{DURABLE, STREAM};
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::durable;
+use super::stall::Stall;
 
 /// Messages a request. Larger ones were measured to gain nothing.
 const MESSAGES: usize = 1_000;
@@ -19,6 +24,8 @@ const MESSAGES: usize = 1_000;
 const BYTES: usize = 2 << 20;
 const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// When no message has come for so long, the durable is looked at.
+const IDLE: Duration = Duration::from_secs(2);
 /// When nothing has come for so long, nothing is on its way.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -31,12 +38,27 @@ pub enum Error {
     /// Neither messages nor heartbeats.
     #[error("neither messages nor heartbeats came for {} s", (2 * HEARTBEAT).as_secs())]
     Silence,
+    /// A request was lost on its way.
+    #[error("{pending} messages wait, and the broker knows of nobody who has asked for them")]
+    Stalled {
+        /// So many.
+        pending: u64,
+    },
     /// The broker's word.
     #[error("the broker ended the subscription: {0}")]
     Ended(String),
     /// The connection is closed for good.
     #[error("the connection to the broker is closed")]
     Closed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What there is to hear.
+#[derive(Debug)]
+pub(super) enum Pulled {
+    /// The next message.
+    Message(Message),
+    /// The connection is another one, perhaps to a broker that has lost stream or durable. Nothing is asked for yet.
+    Reconnected,
 }
 
 #[derive(Debug)]
@@ -75,29 +97,44 @@ impl Pull {
         })
     }
 
-    /// The next message. May be dropped while it waits: nothing is lost.
-    pub(super) async fn next(&mut self) -> Result<Message, Error> {
+    /// The next message; `pulse` beats whenever it turns to the broker or hears of it. May be dropped while it waits:
+    /// nothing is lost.
+    pub(super) async fn next(&mut self, pulse: &Pulse) -> Result<Pulled, Error> {
+        let mut stall = Stall::default();
+        let mut silent_at = None;
         loop {
-            if self.outstanding <= MESSAGES / 2 {
+            // What was delivered on the connection of before is read first, and nothing asked for on the new one.
+            if self.outstanding <= MESSAGES / 2 && !self.connected.has_changed().unwrap_or(false) {
+                pulse.beat();
                 self.ask().await?;
             }
             // A timer only where there is something to wait for.
             let message = if let Some(message) = self.inbox.next().now_or_never() {
                 message
             } else {
+                pulse.beat();
+                let silent_at = *silent_at.get_or_insert_with(|| Instant::now() + 2 * HEARTBEAT);
                 tokio::select! {
+                    biased;
                     message = self.inbox.next() => message,
                     // The broker forgets requests together with the connection on which they came.
                     Ok(()) = self.connected.changed() => {
                         self.outstanding = 0;
+                        return Ok(Pulled::Reconnected);
+                    }
+                    () = tokio::time::sleep_until(silent_at) => return Err(Error::Silence),
+                    Some(look) = durable::look_after(IDLE, &self.client) => {
+                        if stall.is_certain(look) {
+                            return Err(Error::Stalled { pending: look.pending });
+                        }
                         continue;
                     }
-                    () = tokio::time::sleep(2 * HEARTBEAT) => return Err(Error::Silence),
                 }
             };
             let message = message.ok_or_else(|| Error::Ended("its inbox is closed".to_owned()))?;
+            silent_at = None;
             if self.is_data(&message)? {
-                return Ok(message);
+                return Ok(Pulled::Message(message));
             }
         }
     }

@@ -22,11 +22,13 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
     Ok(())
 }
 
-/// Settles each row of `batch`, and gives those that were refused as records to be kept.
+/// Settles each row of `batch`, and gives those that were refused as records to be kept. With a `table` rows go there
+/// and nowhere else.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
     tally: &mut Tally,
+    table: Option<&str>,
 ) -> Result<Vec<Corrupt>, Error> {
     let rows = &batch.rows;
     let mut refused = Vec::new();
@@ -37,7 +39,7 @@ pub(super) async fn insert(
     }
     while let Some(part) = parts.pop() {
         connection.execute("savepoint part").await?;
-        let error = match settle(connection, batch.id, &rows[part.clone()], tally).await {
+        let error = match settle(connection, batch.id, &rows[part.clone()], tally, table).await {
             Ok(()) => {
                 connection.execute("release savepoint part").await?;
                 continue;
@@ -66,23 +68,32 @@ async fn settle(
     batch: BatchId,
     rows: &[Row],
     tally: &mut Tally,
+    table: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     copy(connection, INCOMING, batch, rows).await?;
-    let new = by_file(connection, include_str!("../../../sql/insert_new.sql")).await?;
-    let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX) - count(&new);
-    let mut duplicates = Vec::new();
-    if known > 0 {
-        // A statement of its own: see the file.
-        duplicates = by_file(connection, include_str!("../../../sql/insert_duplicates.sql")).await?;
-        known -= count(&duplicates);
+    let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    if let Some(table) = table {
+        let statement = include_str!("../../../sql/replay_insert.sql").replace("{table}", table);
+        let new = count(&by_file(connection, &statement).await?);
+        // It is not in `events`, so it does not count as the file's.
+        tally.file(None).events += new;
+        known -= new;
+    } else {
+        let new = by_file(connection, include_str!("../../../sql/insert_new.sql")).await?;
+        known -= count(&new);
+        for (file, rows) in new {
+            tally.file(file).events += rows;
+        }
+        if known > 0 {
+            // A statement of its own: see the file.
+            let duplicates = by_file(connection, include_str!("../../../sql/insert_duplicates.sql")).await?;
+            known -= count(&duplicates);
+            for (file, rows) in duplicates {
+                tally.file(file).duplicates += rows;
+            }
+        }
     }
     connection.execute(include_str!("../../../sql/clear_incoming.sql")).await?;
-    for (file, rows) in new {
-        tally.file(file).events += rows;
-    }
-    for (file, rows) in duplicates {
-        tally.file(file).duplicates += rows;
-    }
     tally.redelivered += known;
     Ok(())
 }
@@ -90,7 +101,7 @@ async fn settle(
 /// How many rows of each file a statement has put where it puts them.
 async fn by_file(
     connection: &mut PgConnection,
-    statement: &'static str,
+    statement: &str,
 ) -> Result<Vec<(Option<i64>, i64)>, sqlx::Error> {
     sqlx::query_as(statement).fetch_all(connection).await
 }

@@ -1,6 +1,8 @@
 //! The proof that rows have committed.
 
-use common::Clock;
+use std::collections::BTreeSet;
+
+use common::{Clock, FileId};
 
 use super::tally::Tally;
 use crate::Counts;
@@ -17,6 +19,8 @@ use crate::progress::Progress;
 pub(crate) struct Committed {
     replies: Vec<Reply>,
     pub(crate) counts: Counts,
+    /// The files of which it held rows or accounts.
+    pub(crate) files: BTreeSet<i64>,
 }
 
 impl Committed {
@@ -37,7 +41,10 @@ impl Committed {
             redelivered = counts.redelivered,
             "committed"
         );
-        Self { replies: batch.replies, counts }
+        let rows = batch.rows.iter().map(|row| row.origin.file);
+        let corrupt = batch.corrupt.iter().filter_map(|record| Some(record.origin?.file));
+        let files = rows.chain(corrupt).chain(batch.accounts.keys().copied()).map(FileId::get).collect();
+        Self { replies: batch.replies, counts, files }
     }
 
     /// Where to acknowledge them.

@@ -8,13 +8,13 @@ use crate::decode::Row;
 /// Where rows belong.
 pub(super) const EVENTS: &str = include_str!("../../../sql/copy_events.sql");
 /// Where they wait while it is found out which of them are new.
-pub(super) const INCOMING: &str = include_str!("../../../sql/copy_incoming.sql");
+pub(crate) const INCOMING: &str = include_str!("../../../sql/copy_incoming.sql");
 
 /// Bytes sent at once; the driver copies them once more.
 const CHUNK: usize = 64 << 10;
 
 /// All of `rows`, each completed with the batch's id, or none.
-pub(super) async fn copy(
+pub(crate) async fn copy(
     connection: &mut PgConnection,
     statement: &str,
     batch: BatchId,

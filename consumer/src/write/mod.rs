@@ -4,7 +4,6 @@
 //! is refused; `careful` finds out for each row what it is. `record` completes both with the rejected rows, the
 //! accounts of files and the batch's own record.
 
-mod backoff;
 mod committed;
 mod habit;
 
@@ -17,18 +16,25 @@ mod record;
 mod tally;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use common::health::Pulse;
 use common::{Clock, Shutdown};
-use sqlx::PgConnection;
 
-use crate::batch::Batch;
+use crate::backoff::Backoff;
+use crate::batch::{Batch, BatchId};
 use crate::connect::{self, Database};
+use crate::going_back;
 use crate::progress::Progress;
+use crate::session::{Backend, Session};
 use crate::verdict::{self, Verdict};
-use backoff::Backoff;
 pub(crate) use committed::Committed;
+pub(crate) use copy::{INCOMING, copy};
 use habit::{Habit, Path};
 use transaction::Attempt;
+
+/// The longest attempt, in which a table may be locked or a connection be dead without a word.
+const ATTEMPT: Duration = Duration::from_mins(10);
 
 /// Why a batch cannot be written. Nothing of it is acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,9 @@ pub enum Error {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] connect::Error),
+    /// An earlier batch is gone.
+    #[error(transparent)]
+    GoneBack(#[from] going_back::Error),
     /// So many bad rows have one cause, and that is not the rows.
     #[error("PostgreSQL refuses more than half of a batch of {rows} rows, one of them because: {example}")]
     MostlyRefused {
@@ -57,41 +66,85 @@ impl Error {
         match self {
             Self::Database(error) => verdict::of(error),
             Self::Connect(error) => error.verdict(),
+            Self::GoneBack(error) => error.verdict(),
             Self::MostlyRefused { .. } | Self::Stopped => Verdict::Stop,
         }
     }
+}
+
+/// What batches are written for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To settle each row for the first time. What is added counts in the sums of files.
+    Live,
+    /// To settle again what was settled before. What is added stays out of the sums.
+    Replay,
+    /// To fill a table of its own, by its quoted name. Only events go there, and other tables stay as they are.
+    Table(String),
 }
 
 /// One connection that writes, made anew whenever it breaks.
 #[derive(Debug)]
 pub(crate) struct Writer {
     database: Database,
-    session: Option<PgConnection>,
+    session: Option<Session>,
+    /// Of a session that broke; the server may not know that yet.
+    lost: Option<Backend>,
+    /// What it committed last, of which each new session has to know.
+    last: Option<BatchId>,
     habit: Habit,
     replica: Arc<str>,
+    purpose: Purpose,
     clock: Clock,
     progress: Arc<Progress>,
+    pulse: Pulse,
 }
 
 impl Writer {
     /// Connects with the first batch. `replica` is its name in `batches`.
-    pub(crate) fn new(database: Database, replica: Arc<str>, clock: Clock, progress: Arc<Progress>) -> Self {
-        Self { database, session: None, habit: Habit::default(), replica, clock, progress }
+    pub(crate) fn new(
+        database: Database,
+        replica: Arc<str>,
+        purpose: Purpose,
+        clock: Clock,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let pulse = progress.health().pulse("write", ATTEMPT);
+        let habit = Habit::default();
+        Self {
+            database,
+            session: None,
+            lost: None,
+            last: None,
+            habit,
+            replica,
+            purpose,
+            clock,
+            progress,
+            pulse,
+        }
     }
 
     /// Writes `batch`, however long the database is away. Only a fault that needs a person, or `shutdown` when it
     /// stops, is an error.
     pub(crate) async fn write(&mut self, batch: Batch, shutdown: &Shutdown) -> Result<Committed, Error> {
         let began_us = self.clock.micros();
-        let mut path = self.habit.path();
-        let mut backoff = Backoff::of(batch.id);
+        let mut path = match self.purpose {
+            Purpose::Table(_) => Path::Careful,
+            Purpose::Live | Purpose::Replay => self.habit.path(),
+        };
+        let mut backoff = Backoff::new(batch.id.0.unsigned_abs());
         // Whether an earlier attempt may have committed although we have not heard of it.
         let mut doubt = false;
         loop {
+            self.pulse.beat();
+            let tried = Instant::now();
             let error = match self.attempt(&batch, path, doubt, began_us).await {
                 Ok(Attempt::Committed(tally)) => {
-                    self.database.outage.succeeded();
+                    self.database.outage.succeeded_after(tried);
                     self.habit.learn(tally.has_conflicts());
+                    self.last = Some(batch.id);
+                    self.pulse.rest();
                     return Ok(Committed::new(batch, &tally, self.clock, &self.progress));
                 }
                 Ok(Attempt::SettledBefore) => {
@@ -105,9 +158,11 @@ impl Writer {
                 Verdict::Recorded if !doubt => doubt = true,
                 Verdict::Retry => {
                     doubt = true;
-                    self.session = None;
+                    self.lost = self.session.take().map(|session| session.backend).or(self.lost);
                     self.database.outage.failed(&error);
-                    backoff.wait(shutdown).await?;
+                    if !backoff.wait(shutdown.stopped()).await {
+                        return Err(Error::Stopped);
+                    }
                 }
                 _ => return Err(error),
             }
@@ -121,14 +176,22 @@ impl Writer {
         doubt: bool,
         began_us: i64,
     ) -> Result<Attempt, Error> {
-        let session = match &mut self.session {
+        let unseen = if self.session.is_none() { self.last } else { None };
+        let Session { connection, backend } = match &mut self.session {
             Some(session) => session,
-            none => none.insert(self.database.connect().await?),
+            none => none.insert(self.database.session(self.lost).await?),
         };
-        if doubt && let Some(tally) = record::find(session, batch).await? {
-            return Ok(Attempt::Committed(tally));
-        }
-        let made = record::Made { replica: &self.replica, began_us };
-        transaction::attempt(session, batch, path, made).await
+        self.lost = None;
+        let work = async {
+            if let Some(last) = unseen {
+                going_back::find(connection, last).await?;
+            }
+            if doubt && let Some(tally) = record::find(connection, batch).await? {
+                return Ok(Attempt::Committed(tally));
+            }
+            let made = record::Made { replica: &self.replica, began_us, purpose: &self.purpose };
+            transaction::attempt(connection, batch, path, made).await
+        };
+        self.database.watch(*backend, work).await
     }
 }

@@ -6,6 +6,7 @@ use common::wire::FileMessage;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::Purpose;
 use super::fast::Span;
 use super::tally::Tally;
 use crate::batch::Batch;
@@ -17,6 +18,8 @@ pub(super) struct Made<'a> {
     pub(super) replica: &'a str,
     /// When a writer took it up, in microseconds since 1970.
     pub(super) began_us: i64,
+    /// What for.
+    pub(super) purpose: &'a Purpose,
 }
 
 /// Keeps corrupt records, each once.
@@ -52,6 +55,22 @@ pub(super) async fn corrupt<'a>(
         tally.file(file).corrupt += new;
         tally.redelivered -= new;
     }
+    Ok(())
+}
+
+/// Closes the corrupt records that rows of the batch take the place of.
+pub(super) async fn replacements(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let replacements = batch.replacements.iter();
+    if replacements.len() == 0 {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../../../sql/close_replaced.sql"))
+        .bind(column(&replacements, |one| one.rejected.file.get()))
+        .bind(column(&replacements, |one| one.rejected.row))
+        .bind(column(&replacements, |one| one.by.file.get()))
+        .bind(column(&replacements, |one| one.by.row))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -115,6 +134,7 @@ pub(super) async fn batch(
         .bind(column(&spans, |(file, _)| *file))
         .bind(column(&spans, |(_, span)| span.first))
         .bind(column(&spans, |(_, span)| span.last))
+        .bind(*made.purpose != Purpose::Live)
         .fetch_one(connection)
         .await
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use common::Origin;
 use common::event::Reason;
 use common::wire::VERSION;
 use serde_json::Value;
@@ -28,6 +29,7 @@ pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
         raw: as_message(row).into_bytes(),
         truncated: false,
         position: row.position,
+        replaces: row.replaces.as_deref().copied(),
     }
 }
 
@@ -45,6 +47,9 @@ fn as_message(row: &Row) -> String {
         "{{\"v\":{VERSION},\"file_id\":{},\"row\":{},\"written_us\":{}",
         row.origin.file, row.origin.row, row.written_us
     );
+    if let Some(Origin { file, row }) = row.replaces.as_deref() {
+        message.push_str(&format!(",\"replaces\":{{\"file_id\":{file},\"row\":{row}}}"));
+    }
     for (name, value) in row.fields() {
         let Some(value) = value else { continue };
         let json = match name {
@@ -69,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_refused_row_is_kept_as_the_message_that_brought_it() {
-        let body = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","source_event_id":"e-1","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\n\"d\"","price":"1e99","attributes":{"k":1.10}}"#;
+        let body = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","source_event_id":"e-1","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\n\"d\"","price":"1e99","replaces":{"file_id":5,"row":2},"attributes":{"k":1.10}}"#;
         let delivery = decode(Message {
             position: Position::default(),
             reply: Reply("reply".into()),

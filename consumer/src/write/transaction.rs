@@ -1,11 +1,12 @@
 //! One attempt to write a batch: one transaction from begin to commit.
 
+use common::fault;
 use sqlx::{Executor, PgConnection};
 
 use super::habit::Path;
 use super::record::{self, Made};
 use super::tally::Tally;
-use super::{Error, careful, fast};
+use super::{Error, Purpose, careful, fast};
 use crate::batch::Batch;
 use crate::verdict::Verdict;
 
@@ -32,7 +33,9 @@ pub(super) async fn attempt(
     let written = write(connection, batch, path, made).await;
     match &written {
         Ok(Attempt::Committed(_)) => {
+            fault::point("before_commit");
             connection.execute("commit").await?;
+            fault::point("after_commit");
         }
         // A connection that has to be made anew rolls back by itself.
         Err(error) if error.verdict() == Verdict::Retry => {}
@@ -50,6 +53,11 @@ async fn write(
     made: Made<'_>,
 ) -> Result<Attempt, Error> {
     let mut tally = Tally::default();
+    if let Purpose::Table(table) = made.purpose {
+        careful::insert(connection, batch, &mut tally, Some(table)).await?;
+        record::batch(connection, batch, made, &tally, &[]).await?;
+        return Ok(Attempt::Committed(tally));
+    }
     let mut corrupt: Vec<_> = batch.corrupt.iter().collect();
     let refused;
     let mut spans = Vec::new();
@@ -59,11 +67,12 @@ async fn write(
             spans.extend(fast::spans(&batch.rows));
         }
         Path::Careful => {
-            refused = careful::insert(connection, batch, &mut tally).await?;
+            refused = careful::insert(connection, batch, &mut tally, None).await?;
             corrupt.extend(&refused);
         }
     }
     record::corrupt(connection, batch, corrupt.iter().copied(), &mut tally).await?;
+    record::replacements(connection, batch).await?;
     record::accounts(connection, batch).await?;
     let settled_before = record::batch(connection, batch, made, &tally, &spans).await?;
     Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(tally) })

@@ -7,7 +7,7 @@ use async_nats::jetstream::{self, stream::Stream};
 use common::config::Config;
 use common::wire::{FileMessage, FileState, VERSION};
 use common::{FileId, Shutdown, stream};
-use consumer::{Counts, Error, Progress};
+use consumer::{Counts, Error, Progress, WhenGoneBack};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ pub(crate) struct Bed {
     pub(crate) pool: PgPool,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) stream: Stream,
-    _nats: sandbox::Nats,
+    _nats: Option<sandbox::Nats>,
 }
 
 /// A running replica.
@@ -37,16 +37,27 @@ pub(crate) struct Replica {
 impl Bed {
     /// Services, schema and stream; no replica.
     pub(crate) async fn start() -> Self {
-        let (nats, url) = tokio::join!(sandbox::testing::nats(), sandbox::testing::postgres_database());
+        Self::on(sandbox::testing::postgres_database().await).await
+    }
+
+    /// As [`Bed::start`], on a database that the test has started.
+    pub(crate) async fn on(url: SecretString) -> Self {
+        let nats = sandbox::testing::nats().await;
+        let bed = Self::at(url, nats.url()).await;
+        Self { _nats: Some(nats), ..bed }
+    }
+
+    /// As [`Bed::start`], on a database and a broker that the test has started.
+    pub(crate) async fn at(url: SecretString, nats: SecretString) -> Self {
         let mut config = Config::default();
-        config.nats.url = Some(nats.url());
+        config.nats.url = Some(nats);
         config.database.url = Some(url.clone());
         consumer::migrate(&config, &Shutdown::new()).await.unwrap();
         let jetstream =
             common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap().jetstream;
         let (stream, _) = stream::ensure(&jetstream, &config.stream).await.unwrap();
         let pool = PgPoolOptions::new().max_connections(4).connect(url.expose_secret()).await.unwrap();
-        Self { config, url, pool, jetstream, stream, _nats: nats }
+        Self { config, url, pool, jetstream, stream, _nats: None }
     }
 
     pub(crate) fn replica(&self) -> Replica {
@@ -56,10 +67,7 @@ impl Bed {
     pub(crate) fn replica_with(&self, change: impl FnOnce(&mut Config)) -> Replica {
         let mut config = self.config.clone();
         change(&mut config);
-        let (progress, shutdown) = (Arc::new(Progress::new()), Shutdown::new());
-        let (its_progress, its_shutdown) = (Arc::clone(&progress), shutdown.clone());
-        let task = tokio::spawn(async move { consumer::run(&config, its_progress, its_shutdown).await });
-        Replica { progress, shutdown, task }
+        replica_of(config, WhenGoneBack::Refuse)
     }
 
     pub(crate) async fn publish(&self, subject: impl Into<String>, body: impl Into<String>) {
@@ -99,6 +107,15 @@ impl Bed {
         let info = self.stream.consumer_info(stream::DURABLE).await.unwrap();
         (info.num_ack_pending, info.num_pending)
     }
+}
+
+/// A replica of its own configuration.
+pub(crate) fn replica_of(config: Config, when_gone_back: WhenGoneBack) -> Replica {
+    let (progress, shutdown) = (Arc::new(Progress::new()), Shutdown::new());
+    let (its_progress, its_shutdown) = (Arc::clone(&progress), shutdown.clone());
+    let task =
+        tokio::spawn(async move { consumer::run(&config, its_progress, when_gone_back, its_shutdown).await });
+    Replica { progress, shutdown, task }
 }
 
 impl Replica {

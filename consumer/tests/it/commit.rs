@@ -1,4 +1,4 @@
-//! The reply to a COMMIT is lost.
+//! The reply to a COMMIT is lost, and what a COMMIT is worth.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,4 +64,23 @@ async fn rule_commit_once() {
     assert_eq!((counts.events, counts.redelivered, counts.duplicates), (100, 0, 0));
     assert_eq!(bed.count("select sum(events) from batch_files").await, 100);
     assert_eq!(bed.unread().await, (0, 0));
+}
+
+#[tokio::test]
+async fn rule_synchronous_commit() {
+    let bed = Bed::start().await;
+    let prepare = "do $$ begin
+            execute format('alter database %I set synchronous_commit = off', current_database());
+        end $$;
+        create table seen (setting text);
+        create function see() returns trigger language plpgsql as
+            $$ begin insert into seen values (current_setting('synchronous_commit')); return null; end $$;
+        create trigger see after insert on batches for each statement execute function see()";
+    sqlx::raw_sql(prepare).execute(&bed.pool).await.unwrap();
+    let replica = bed.replica();
+    bed.publish_rows(rows(7, 10)).await;
+    bed.until("select count(*) from events", 10).await;
+    replica.drain().await;
+    assert!(bed.count("select count(*) from seen").await > 0);
+    assert_eq!(bed.count("select count(*) from seen where setting <> 'on'").await, 0);
 }

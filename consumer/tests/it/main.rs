@@ -2,11 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test has nobody else to tell")]
 
 mod bed;
+mod broker;
+mod server;
 
 mod accounts; // closing files, the ledger
-mod commit; // an unknown outcome
+mod commit; // an unknown outcome, and what makes a known one last
 mod drain; // ending
-mod outage; // lost connections
+mod durable; // a broker that forgets, goes back, or is not ready
+mod going_back; // a database that has lost what it had committed
+mod health; // stages that wait
+mod outage; // services that go away and come back
+mod partition; // a network that cuts, swallows, delays and forgets
+mod permissions; // nats.conf
+mod replicas; // several at once
 mod refused; // rows that become corrupt records
+mod mended; // rows that take the place of those
 mod rows; // arriving, again, and twice
+mod stall; // a request that is lost
 mod schema; // migrations, views, queries

@@ -3,6 +3,8 @@
 //! A position enters when every row before it is acknowledged by the stream; it leaves when the tailer starts again
 //! or meets a file that it has met before.
 
+mod ahead;
+mod disk;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::map::Mapping;
 use crate::tail::identity::Identity;
-pub(crate) use store::{Error, Store};
+pub(crate) use ahead::Ahead;
+pub(crate) use disk::{Error, load};
+pub(crate) use store::{Rewound, Store};
 
 /// The version of the format on disk.
 const VERSION: u32 = 1;
@@ -27,11 +31,22 @@ pub(crate) struct Checkpoint {
     pub file_id: FileId,
     pub identity: Identity,
     pub path: PathBuf,
+    /// The same, to be found from wherever a later process runs; older checkpoints lack it.
+    #[serde(default)]
+    pub absolute: Option<PathBuf>,
     pub state: State,
+    /// Whether the stream may lack the account of a truncated file: it is sent, and sent again, until it is there.
+    #[serde(default)]
+    pub owes_account: bool,
     /// Behind the header, where reading begins, and begins again when the stream has lost data.
     pub start: Reached,
     pub reached: Reached,
-    /// Pinned while the file is read.
+    /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. Whoever
+    /// reads it again takes it so again, or other rows would come under the same numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<u64>,
+    /// Pinned: the file is mapped by it whenever it is read, also after it was closed. Checkpoints of closed files
+    /// that older versions have written lack it.
     pub mapping: Option<Arc<Mapping>>,
     /// Where the stream was when the position was acknowledged.
     pub stream: Option<StreamPosition>,
@@ -51,11 +66,16 @@ pub(crate) enum State {
     Kept,
     /// Closed, and deleted.
     Deleted,
-    /// Rewritten or removed before it was closed.
+    /// Rewritten or removed before it was closed. What was read of it stands; it cannot be read again.
     Truncated,
 }
 
 impl State {
+    /// Whether every row of the file is known to be in a table.
+    pub(crate) fn is_closed(&self) -> bool {
+        !matches!(self, Self::Reading | Self::Truncated)
+    }
+
     /// One word for people.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
@@ -106,11 +126,25 @@ impl Checkpoint {
             file_id,
             identity,
             path: path.to_owned(),
+            absolute: std::path::absolute(path).ok(),
             state: State::Reading,
+            owes_account: false,
             start: Reached::default(),
             reached: Reached::default(),
+            cuts: Vec::new(),
             mapping: None,
             stream: None,
         }
+    }
+
+    /// The same file under another name.
+    pub(crate) fn move_to(&mut self, path: &Path) {
+        self.path = path.to_owned();
+        self.absolute = std::path::absolute(path).ok();
+    }
+
+    /// The next offset behind `offset` at which the file was once taken to be at its end.
+    pub(crate) fn next_cut(&self, offset: u64) -> Option<u64> {
+        self.cuts.iter().copied().find(|cut| *cut > offset)
     }
 }

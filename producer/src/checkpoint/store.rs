@@ -1,38 +1,16 @@
-//! Checkpoints on disk: one JSON file a file, written whole or not at all.
+//! All positions of one checkpoint directory, in memory and on disk. Acknowledged positions enter, and are written now
+//! and then; what must not be lost is written at once.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::FileId;
 
-use crate::checkpoint::{Checkpoint, State, VERSION};
-
-/// Why positions cannot be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system refused.
-    #[error("failed to {doing} {}", path.display())]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Not a checkpoint of a version that this build knows.
-    #[error("{} is no checkpoint of version {VERSION}: {what}; move it away to read its file from the start", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-}
+use crate::checkpoint::disk::{self, Error, io_error};
+use crate::checkpoint::{Ahead, Checkpoint, State, ahead};
 
 /// All checkpoints of one directory. The reading and the publishing side share it.
 #[derive(Debug)]
@@ -51,19 +29,22 @@ struct Entry {
     dirty: bool,
 }
 
+/// What begins again when the stream has lost data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rewound {
+    /// Files that are read again.
+    pub files: usize,
+    /// Files that cannot be read again; only their accounts are sent once more.
+    pub truncated: usize,
+}
+
 impl Store {
     /// Reads what is there; makes the directory, and a source id that stays for ever, where it is new.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(io_error("make the directory", dir))?;
-        let source_id = source_id(dir)?;
-        let mut entries = HashMap::new();
-        for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
-            let path = entry.map_err(io_error("list", dir))?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let checkpoint = read(&path)?;
-                entries.insert(checkpoint.file_id, Entry { checkpoint, dirty: false });
-            }
-        }
+        let source_id = disk::source_id(dir)?;
+        let entry = |checkpoint: Checkpoint| (checkpoint.file_id, Entry { checkpoint, dirty: false });
+        let entries = disk::load(dir)?.into_iter().map(entry).collect();
         Ok(Self { dir: dir.to_owned(), source_id, entries: Mutex::new(entries), writing: Mutex::new(()) })
     }
 
@@ -79,6 +60,11 @@ impl Store {
         found
     }
 
+    /// The file of this id.
+    pub(crate) fn of_file(&self, file: FileId) -> Option<Checkpoint> {
+        self.lock().get(&file).map(|entry| entry.checkpoint.clone())
+    }
+
     /// Every checkpoint for which `wanted` holds.
     pub(crate) fn select(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
         let entries = self.lock();
@@ -88,97 +74,94 @@ impl Store {
     /// Writes `checkpoint` to disk before it returns.
     pub(crate) fn put(&self, checkpoint: Checkpoint) -> Result<(), Error> {
         let _writing = self.writing.lock();
-        write(&self.dir, &checkpoint)?;
+        disk::write(&self.dir, &checkpoint)?;
+        if !matches!(checkpoint.state, State::Reading | State::Kept | State::Archiving { .. }) {
+            ahead::remove(&self.dir, checkpoint.file_id);
+        }
         self.lock().insert(checkpoint.file_id, Entry { checkpoint, dirty: false });
         Ok(())
     }
 
-    /// Takes over an acknowledged position; [`Store::flush`] writes it. A file whose reading is over stays as it is.
-    pub(crate) fn advance(&self, checkpoint: Checkpoint) {
-        let mut entries = self.lock();
-        let over =
-            entries.get(&checkpoint.file_id).is_some_and(|entry| entry.checkpoint.state != State::Reading);
-        if !over {
-            entries.insert(checkpoint.file_id, Entry { checkpoint, dirty: true });
-        }
+    /// Notes, before they are sent, how far a file's rows are sent.
+    pub(crate) fn note_ahead(&self, file: FileId, ahead: &Ahead) -> io::Result<()> {
+        ahead::write(&self.dir, file, ahead)
     }
 
-    /// Lets every file that is not closed begin again behind its header; how many there are.
-    pub(crate) fn rewind(&self) -> Result<usize, Error> {
-        let open = self.select(|checkpoint| checkpoint.state == State::Reading);
-        for checkpoint in &open {
-            let start = checkpoint.start;
-            self.put(Checkpoint { reached: start, stream: None, ..checkpoint.clone() })?;
+    /// How far a file's rows may have been sent, where that was noted.
+    pub(crate) fn ahead(&self, file: FileId) -> Option<Ahead> {
+        ahead::read(&self.dir, file)
+    }
+
+    /// Ends the reading of a file that is gone or was rewritten; that is on disk before it returns. Rows of it that are
+    /// on their way still count when they are acknowledged.
+    pub(crate) fn truncate(&self, file: FileId) -> Result<(), Error> {
+        let _writing = self.writing.lock();
+        let Some(mut checkpoint) = self.of_file(file) else { return Ok(()) };
+        (checkpoint.state, checkpoint.owes_account) = (State::Truncated, true);
+        disk::write(&self.dir, &checkpoint)?;
+        ahead::remove(&self.dir, file);
+        if let Some(entry) = self.lock().get_mut(&file) {
+            // Nobody else changes the state of a file that is read, but its position may be a later one by now.
+            (entry.checkpoint.state, entry.checkpoint.owes_account) = (State::Truncated, true);
         }
-        Ok(open.len())
+        Ok(())
+    }
+
+    /// Takes over an acknowledged position; [`Store::flush`] writes it. A file that was closed stays as it is, and one
+    /// that was truncated meanwhile stays so.
+    pub(crate) fn advance(&self, checkpoint: Checkpoint) {
+        let mut entries = self.lock();
+        let before = entries.get(&checkpoint.file_id).map(|entry| &entry.checkpoint);
+        let checkpoint = match before {
+            Some(before) if before.owes_account => {
+                let told = checkpoint.state == State::Truncated;
+                Checkpoint { state: State::Truncated, owes_account: !told, ..checkpoint }
+            }
+            Some(before) if before.state != State::Reading => return,
+            _ => checkpoint,
+        };
+        entries.insert(checkpoint.file_id, Entry { checkpoint, dirty: true });
+    }
+
+    /// Lets every file that is not closed begin again behind its header. Of truncated files the stream may have lost
+    /// the account too.
+    pub(crate) fn rewind(&self) -> Result<Rewound, Error> {
+        let mut rewound = Rewound::default();
+        for mut checkpoint in self.select(|checkpoint| !checkpoint.state.is_closed()) {
+            if checkpoint.state == State::Truncated {
+                checkpoint.owes_account = true;
+                rewound.truncated += 1;
+            } else {
+                checkpoint.reached = checkpoint.start;
+                rewound.files += 1;
+            }
+            checkpoint.stream = None;
+            self.put(checkpoint)?;
+        }
+        Ok(rewound)
     }
 
     /// Writes what has changed since the last time.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let _writing = self.writing.lock();
-        let changed: Vec<Checkpoint> =
-            self.lock().values().filter(|entry| entry.dirty).map(|entry| entry.checkpoint.clone()).collect();
-        for checkpoint in changed {
-            write(&self.dir, &checkpoint)?;
-            if let Some(entry) = self.lock().get_mut(&checkpoint.file_id) {
-                entry.dirty = entry.checkpoint.reached != checkpoint.reached;
+        let changed: Vec<Checkpoint> = self
+            .lock()
+            .values_mut()
+            .filter_map(|entry| std::mem::take(&mut entry.dirty).then(|| entry.checkpoint.clone()))
+            .collect();
+        let written = changed.iter().try_for_each(|checkpoint| disk::write(&self.dir, checkpoint));
+        if written.is_err() {
+            let mut entries = self.lock();
+            for checkpoint in &changed {
+                entries.entry(checkpoint.file_id).and_modify(|entry| entry.dirty = true);
             }
         }
-        Ok(())
+        written
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FileId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn source_id(dir: &Path) -> Result<u64, Error> {
-    let path = dir.join("source_id");
-    match fs::read_to_string(&path) {
-        Ok(text) => u64::from_str_radix(text.trim(), 16).map_err(|error| Error::Unreadable {
-            path,
-            what: format!("\"{}\" is not a hexadecimal number ({error})", text.trim()),
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = uuid::Uuid::new_v4().as_u64_pair().0;
-            replace(dir, "source_id", format!("{made:016x}\n").as_bytes())?;
-            Ok(made)
-        }
-        Err(source) => Err(Error::Io { doing: "read", path, source }),
-    }
-}
-
-fn read(path: &Path) -> Result<Checkpoint, Error> {
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
-    let unreadable = |what: String| Error::Unreadable { path: path.to_owned(), what };
-    let checkpoint: Checkpoint =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    if checkpoint.version != VERSION {
-        return Err(unreadable(format!("it has version {}", checkpoint.version)));
-    }
-    Ok(checkpoint)
-}
-
-fn write(dir: &Path, checkpoint: &Checkpoint) -> Result<(), Error> {
-    let json = serde_json::to_vec(checkpoint).unwrap_or_default();
-    replace(dir, &format!("{}.json", checkpoint.file_id), &json)
-}
-
-/// Temporary file, fsync, rename, fsync of the directory: after a crash either the old or the new one is there.
-fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    let path = dir.join(name);
-    let temporary = dir.join(format!("{name}.tmp"));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(io_error("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(io_error("rename to", &path))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
-}
-
-fn io_error<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
-    move |source| Error::Io { doing, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -214,6 +197,51 @@ mod tests {
         store.flush().unwrap();
         let again = Store::open(dir.path()).unwrap();
         assert_eq!((again.of_inode(7)[0].reached.offset, &again.of_inode(7)[0].state), (20, &State::Kept));
+    }
+
+    #[test]
+    fn rows_on_their_way_count_for_a_truncated_file_until_its_account_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.put(checkpoint(10)).unwrap();
+        store.truncate(FileId::from(42)).unwrap();
+        store.advance(checkpoint(20));
+        store.flush().unwrap();
+        let kept = || Store::open(dir.path()).unwrap().of_file(FileId::from(42)).unwrap();
+        assert_eq!((kept().state, kept().owes_account, kept().reached.offset), (State::Truncated, true, 20));
+        store.advance(Checkpoint { state: State::Truncated, ..checkpoint(30) });
+        store.flush().unwrap();
+        assert_eq!((kept().state, kept().owes_account, kept().reached.offset), (State::Truncated, false, 30));
+        // Whatever comes later is of no file any more.
+        store.advance(checkpoint(40));
+        assert_eq!(store.of_file(FileId::from(42)).unwrap().reached.offset, 30);
+    }
+
+    #[test]
+    fn a_loss_rewinds_what_can_be_read_and_owes_the_accounts_of_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let numbered = |id| Checkpoint { file_id: FileId::from(id), ..checkpoint(10) };
+        store.put(numbered(1)).unwrap();
+        store.put(Checkpoint { state: State::Truncated, ..numbered(2) }).unwrap();
+        store.put(Checkpoint { state: State::Kept, ..numbered(3) }).unwrap();
+        assert_eq!(store.rewind().unwrap(), Rewound { files: 1, truncated: 1 });
+        let of = |id| Store::open(dir.path()).unwrap().of_file(FileId::from(id)).unwrap();
+        assert_eq!((of(1).reached.offset, of(2).reached.offset, of(3).reached.offset), (0, 10, 10));
+        assert_eq!((of(2).owes_account, of(3).owes_account), (true, false));
+    }
+
+    #[test]
+    fn checkpoints_of_older_versions_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let json = r#"{"version":1,"file_id":42,"identity":{"inode":7,"head_length":3,"head_hash":9,"incarnation":0},
+            "path":"a.csv","state":{"archived":{"target":"a.42.csv"}},
+            "start":{"offset":3,"row":0,"published":0,"rejected":0,"tail_hash":1,"unterminated":false},
+            "reached":{"offset":9,"row":1,"published":1,"rejected":0,"tail_hash":2,"unterminated":false},
+            "mapping":null,"stream":null}"#;
+        fs::write(dir.path().join("42.json"), json).unwrap();
+        let checkpoint = Store::open(dir.path()).unwrap().of_file(FileId::from(42)).unwrap();
+        assert!(checkpoint.mapping.is_none() && checkpoint.absolute.is_none() && checkpoint.cuts.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use common::config::{Config, Flags, Problem};
+use common::health::{self, Ask, Service};
 use common::{Clock, Exit, Shutdown};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,8 @@ pub enum Command {
     /// Look at how far files have come.
     #[command(subcommand)]
     Checkpoint(Checkpoint),
+    /// Ask a running producer whether it is alive.
+    Health(Ask),
 }
 
 /// `producer checkpoint`.
@@ -59,6 +62,7 @@ impl Command {
                 generate.flags(&mut flags);
                 tail.flags(&mut flags);
             }
+            Self::Health(ask) => ask.flags(&mut flags),
             Self::Check { .. } | Self::Checkpoint(_) => {}
         }
         flags
@@ -107,6 +111,7 @@ impl Command {
                 show::checkpoints(config)?;
                 Ok(Exit::Ok)
             }
+            Self::Health(ask) => ask.execute(&config.health, Service::Producer).await,
         }
     }
 }
@@ -121,6 +126,8 @@ async fn make(config: &Config, shutdown: Shutdown) -> Result<generate::Generated
 async fn run_tail(config: &Config, ending: CancellationToken, shutdown: Shutdown) -> anyhow::Result<Outcome> {
     config.needs_nats()?;
     let progress = Arc::new(Progress::default());
+    let _serving =
+        health::serve(&config.health, Service::Producer, progress.health().clone()).await?;
     let tailed = pipeline::tail(config, &config.landing_dir(), progress.clone(), ending, shutdown).await;
     let outcome = tailed.map_err(|error| match error {
         pipeline::Error::Lock(lock::Error::Taken { .. }) => Problem::new(error.to_string()).into(),

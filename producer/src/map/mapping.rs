@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono_tz::Tz;
 use common::config::{Config, Source, UnknownColumns};
-use common::event::COLUMNS;
+use common::event::{COLUMNS, ORIGIN_COLUMN};
 use serde::{Deserialize, Serialize};
 
 use crate::map::EventTypeRule;
@@ -63,6 +63,9 @@ pub(crate) struct Mapping {
     pub time_form: Option<TimeForm>,
     /// Bounds of Low and Medium.
     pub price_below: (f64, f64),
+    /// Whether the first field says which rejected row a row takes the place of.
+    #[serde(default)]
+    pub is_edited: bool,
 }
 
 /// A header that cannot be mapped: the sentence shows it beside what was expected.
@@ -90,8 +93,12 @@ impl Mapping {
         config: &Config,
         source: &Source,
         delimiter: u8,
-        header: Vec<String>,
+        mut header: Vec<String>,
     ) -> Result<Self, Unmappable> {
+        if header.first().is_some_and(|name| name == ORIGIN_COLUMN) {
+            header.remove(0);
+            return Self::resolve(config, source, delimiter, header).map(Self::behind_origin);
+        }
         let mut columns = BTreeMap::new();
         for (column, name) in &source.columns {
             let field = header.iter().position(|found| found == name).ok_or_else(|| {
@@ -150,6 +157,7 @@ impl Mapping {
             time_zone: source.time_zone.unwrap_or(config.events.time_zone),
             time_form: None,
             price_below: (config.events.price_low_below, config.events.price_medium_below),
+            is_edited: false,
         })
     }
 }

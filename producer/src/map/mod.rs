@@ -3,13 +3,17 @@
 
 mod event_type;
 mod mapping;
+mod edited;
 mod time;
 mod price;
 mod values;
 mod row;
 mod reject;
+mod whole;
 
+pub(crate) use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
 pub(crate) use row::{Mapped, Mapper, Position};
-pub use values::NAMESPACE;
+pub(crate) use whole::Whole;
+pub use values::{NAMESPACE, event_id};

@@ -2,10 +2,10 @@
 
 use async_nats::Subject;
 use common::event::Reason;
-use common::stream;
 use common::wire::{Bytes64, RejectMessage, VERSION};
+use common::{Origin, stream};
 
-use crate::map::{Mapped, Position};
+use crate::map::{Mapped, Position, Whole};
 
 /// The longest sentence and the longest value that are told, in characters; the row itself is kept whole.
 const TOLD: usize = 1_000;
@@ -17,19 +17,31 @@ pub(super) struct Rejection {
     pub(super) column: Option<&'static str>,
     pub(super) value: Option<String>,
     pub(super) message: String,
+    /// Set where the row is longer than what is at hand of it.
+    pub(super) whole: Option<Whole>,
 }
 
 impl Rejection {
     /// A row that is at fault as a whole.
     pub(super) fn of_row(reason: Reason, message: String) -> Self {
-        Self { reason, column: None, value: None, message }
+        Self { reason, column: None, value: None, message, whole: None }
     }
 
     /// The message for the row `raw`, which is cut where it would not fit `max_payload` in base64.
-    pub(super) fn into_message(self, raw: &[u8], position: Position, max_payload: usize) -> Mapped {
+    pub(super) fn into_message(
+        self,
+        raw: &[u8],
+        position: Position,
+        replaces: Option<Origin>,
+        max_payload: usize,
+    ) -> Mapped {
         let kept = &raw[..raw.len().min(max_payload / 2)];
         let cut = |text: String| text.chars().take(TOLD).collect::<String>();
-        let message = cut(self.message);
+        let mut message = cut(self.message);
+        let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| Whole::of(raw)));
+        if let Some(whole) = &whole {
+            message += &format!("; only the beginning is kept, of {whole}");
+        }
         let body = RejectMessage {
             v: VERSION,
             file_id: position.file,
@@ -42,8 +54,8 @@ impl Rejection {
             column: self.column.map(str::to_owned),
             value: self.value.map(cut),
             raw: Bytes64(kept.to_vec()),
-            truncated: kept.len() < raw.len(),
-            replaces: None,
+            truncated: whole.is_some(),
+            replaces,
         };
         let payload = serde_json::to_vec(&body).unwrap_or_default().into();
         Mapped {

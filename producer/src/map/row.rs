@@ -5,17 +5,16 @@ use std::collections::HashMap;
 
 use async_nats::Subject;
 use bytes::Bytes;
-use common::FileId;
-use common::event::{COLUMNS, Reason};
-use common::stream;
+use common::event::{COLUMNS, ORIGIN_COLUMN, Reason};
 use common::wire::{EventMessage, Text, VERSION};
+use common::{FileId, NoOrigin, Origin, stream};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::map::reject::Rejection;
 use crate::map::time::{TimeForm, timestamp};
 use crate::map::values::{self, Refusal};
-use crate::map::{Mapping, price};
+use crate::map::{Mapping, Whole, origin_of, price};
 use crate::tail::records::Field;
 
 /// Subjects are kept for this many event types; beyond it they are made anew.
@@ -87,16 +86,38 @@ impl Mapper {
             Ok((_, payload)) if payload.len() > self.max_payload => {
                 let (size, limit) = (payload.len(), self.max_payload);
                 let message = format!("the row makes a message of {size} bytes, the broker takes {limit}");
-                Rejection::of_row(Reason::MessageTooLarge, message).into_message(raw, position, limit)
+                self.refuse(raw, position, Reason::MessageTooLarge, message)
             }
             Ok((subject, payload)) => Mapped { subject, payload, rejected: None },
-            Err(rejection) => rejection.into_message(raw, position, self.max_payload),
+            Err(rejection) => self.reject(raw, position, rejection),
         }
     }
 
-    /// The message for bytes that are no record.
+    /// The message for bytes that are no event as a whole.
     pub(crate) fn refuse(&self, raw: &[u8], position: Position, reason: Reason, message: String) -> Mapped {
-        Rejection::of_row(reason, message).into_message(raw, position, self.max_payload)
+        self.reject(raw, position, Rejection::of_row(reason, message))
+    }
+
+    /// The message for a row of which only the beginning is at hand.
+    pub(crate) fn refuse_beginning(
+        &self,
+        raw: &[u8],
+        whole: Whole,
+        position: Position,
+        reason: Reason,
+        message: String,
+    ) -> Mapped {
+        self.reject(raw, position, Rejection { whole: Some(whole), ..Rejection::of_row(reason, message) })
+    }
+
+    fn reject(&self, raw: &[u8], position: Position, rejection: Rejection) -> Mapped {
+        let replaces = self.replaced(raw).ok().flatten();
+        rejection.into_message(raw, position, replaces, self.max_payload)
+    }
+
+    /// Which rejected row the row of an edited file takes the place of.
+    fn replaced(&self, raw: &[u8]) -> Result<Option<Origin>, NoOrigin> {
+        self.mapping.is_edited.then(|| origin_of(raw, self.mapping.delimiter)).transpose()
     }
 
     fn event(
@@ -122,6 +143,13 @@ impl Mapper {
         hashed: &mut Vec<u8>,
     ) -> Result<(String, TimeForm, Bytes), Rejection> {
         self.check_shape(record, fields)?;
+        let replaces = self.replaced(record.as_bytes()).map_err(|error| Rejection {
+            reason: Reason::BadOrigin,
+            column: Some(ORIGIN_COLUMN),
+            value: Some(fields[0].value(record).into_owned()),
+            message: format!("column {ORIGIN_COLUMN}: {error}"),
+            whole: None,
+        })?;
         let value = |column: usize| {
             self.fields[column].map(|field| fields[field].value(record)).filter(|v| !v.is_empty())
         };
@@ -162,7 +190,6 @@ impl Mapper {
         let attributes = self.attributes(record, fields, odd_device.as_deref());
         let (low, medium) = self.mapping.price_below;
         let message = EventMessage {
-            replaces: None,
             v: VERSION,
             file_id: position.file,
             row: position.row,
@@ -186,6 +213,7 @@ impl Mapper {
             price_category: price.as_deref().map(|price| price::category(price, low, medium).into()),
             price: price.map(Text::from),
             device_type: device.map(Text::from),
+            replaces,
             attributes: attributes.as_deref(),
         };
         let mut payload = Vec::with_capacity(record.len() + 512);
@@ -232,7 +260,9 @@ impl Mapper {
             let column = self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(EVENT_ID);
             return Err(self.missing(column));
         }
-        let all: Vec<usize> = if parts.is_empty() { (0..fields.len()).collect() } else { parts.clone() };
+        // Where the rejected row stood is no part of the row.
+        let first = usize::from(self.mapping.is_edited);
+        let all: Vec<usize> = if parts.is_empty() { (first..fields.len()).collect() } else { parts.clone() };
         let values: Vec<Cow<'_, str>> = all.iter().map(|&field| fields[field].value(record)).collect();
         Ok((values::uuid_of(values.iter().map(|value| &**value), hashed), None))
     }
@@ -284,6 +314,7 @@ impl Mapper {
             column: Some(column_name),
             value: Some(value.to_owned()),
             message: format!("column {name}: \"{value}\" {what}"),
+            whole: None,
         }
     }
 }

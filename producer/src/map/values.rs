@@ -50,6 +50,11 @@ pub(crate) fn device_of_user_agent(user_agent: &str) -> &'static str {
     }
 }
 
+/// The id of the event that a file calls `id`.
+pub fn event_id(id: &str) -> Uuid {
+    Uuid::try_parse(id.trim()).unwrap_or_else(|_| uuid_of(std::iter::once(id), &mut Vec::new()))
+}
+
 /// A version 5 UUID over values in their given order, each preceded by its length in bytes as four bytes, big-endian.
 pub(crate) fn uuid_of<'a>(values: impl Iterator<Item = &'a str>, scratch: &mut Vec<u8>) -> Uuid {
     scratch.clear();

@@ -38,16 +38,27 @@ impl Buffer {
         *self = Self::default();
     }
 
-    /// Reads on. What was split already is dropped, but for the last 4 KiB.
+    /// Reads on. What was split already is dropped, but for the last 4 KiB. Fails where the file was rewritten since it
+    /// was opened: what is read behind that would begin anywhere in a record.
     pub(crate) fn fill(&mut self) -> io::Result<Got> {
         let gone = self.at.saturating_sub(TAIL);
         self.bytes.drain(..gone);
         self.at -= gone;
         self.base += gone as u64;
-        match &mut self.content {
-            Some(content) => content.read(&mut self.bytes, READ),
-            None => Ok(Got::End),
-        }
+        let Some(content) = &mut self.content else { return Ok(Got::End) };
+        let before = self.bytes.len();
+        let got = content.read(&mut self.bytes, READ)?;
+        // Only now, since it may have been rewritten until just before the read.
+        content.still_has(&self.bytes[..before], self.base)?;
+        Ok(got)
+    }
+
+    /// Forgets what stands from the file's offset `end` on; whether everything before it is at hand.
+    pub(crate) fn cut(&mut self, end: u64) -> bool {
+        let length = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let is_there = length <= self.bytes.len();
+        self.bytes.truncate(length);
+        is_there
     }
 
     /// What is still to be split.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -12,6 +13,18 @@ use crate::tail::identity::{Seen, TAIL};
 /// A file that is open for reading.
 pub(crate) struct Content {
     reader: Box<dyn Read + Send>,
+    /// Set where the file's offsets are those of its text, so that what was read can be looked at again.
+    plain: Option<File>,
+}
+
+/// The file is not the one that was opened, although it is in its place: a writer has begun anew in it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it was rewritten while it was read")]
+struct Rewritten;
+
+/// Whether reading failed for that reason.
+pub(crate) fn is_rewritten(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Rewritten>())
 }
 
 /// What one read brought.
@@ -43,6 +56,7 @@ impl Content {
         let seen = Seen::from(&file.metadata()?);
         let before = offset.min(TAIL as u64);
         let skipped = offset - before;
+        let plain = if is_compressed(path) { None } else { Some(file.try_clone()?) };
         let mut reader: Box<dyn Read + Send> = match ending(path).as_str() {
             "gz" => Box::new(MultiGzDecoder::new(BufReader::new(file))),
             "zst" => Box::new(
@@ -58,7 +72,19 @@ impl Content {
         }
         let mut tail = Vec::new();
         reader.by_ref().take(before).read_to_end(&mut tail)?;
-        Ok((Self { reader }, seen, tail))
+        Ok((Self { reader, plain }, seen, tail))
+    }
+
+    /// Fails where the file does not have `bytes` at `offset` any more, up to 4 KiB before their end.
+    pub(crate) fn still_has(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Some(file) = &self.plain else { return Ok(()) };
+        let skipped = bytes.len().saturating_sub(TAIL);
+        let (bytes, mut there) = (&bytes[skipped..], [0; TAIL]);
+        match file.read_exact_at(&mut there[..bytes.len()], offset + skipped as u64) {
+            Ok(()) if there[..bytes.len()] == *bytes => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+            _ => Err(io::Error::other(Rewritten)),
+        }
     }
 
     /// Appends up to `most` bytes to `buffer`.

@@ -1,22 +1,24 @@
 //! One file that is followed: which file it is, opened where it was left, read to its end for now.
 
+mod identify;
+
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::config::{Config, Source};
 use common::wire::FileState;
 use common::{Clock, FileId};
 
-use crate::checkpoint::{Checkpoint, Reached, State, Store};
-use crate::map::{Mapping, Unmappable, delimiter_of, source_of};
+use crate::checkpoint::{Ahead, Checkpoint, Reached, State, Store};
+use crate::map::{Unmappable, source_of};
 use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
-use crate::tail::head::{self, Head};
-use crate::tail::identity::{Identity, Seen, hash};
+use crate::tail::content::{self, Got};
+use crate::tail::head::Head;
+use crate::tail::identity::{Identity, Seen};
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::records::Splitter;
+use crate::tail::{settle, truncated};
 
 /// Why a compressed file is parked.
 pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
@@ -78,24 +80,32 @@ impl Followed {
         let turn = match self.read(context, finish, chunk) {
             // Only a compressed file ends unexpectedly, here while what was read before is passed over.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(unfinished(finish)),
+            // Opened again, it shows what it is now.
+            Err(error) if content::is_rewritten(&error) => {
+                self.buffer.close();
+                Ok(Turn::More)
+            }
             turn => turn,
         };
         if !matches!(turn, Ok(Turn::More)) {
             self.buffer.close();
         }
+        if let Some(reading) = &mut self.reading {
+            reading.note_ahead(&context.store);
+        }
         turn
     }
 
-    /// The account of a file that is gone, or another one, before its end was read.
-    pub(crate) fn gone(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
+    /// Ends the account of a file that is gone, or another one, before it was closed.
+    pub(crate) fn end(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
         self.buffer.close();
-        let Some(mut reading) = self.reading.take() else { return Ok(()) };
-        if reading.checkpoint.state != State::Reading {
-            return Ok(());
+        if let Some(reading) = &self.reading
+            && reading.checkpoint.state == State::Reading
+        {
+            truncated::truncate(context, &reading.checkpoint, chunk).map_err(io::Error::other)?;
         }
-        reading.announce(FileState::Truncated, context.clock, chunk);
-        reading.checkpoint.state = State::Truncated;
-        context.store.put(reading.checkpoint).map_err(io::Error::other)
+        self.reading = None;
+        Ok(())
     }
 
     /// Begins again behind the header, unless the file is closed: the stream has lost what was sent.
@@ -111,7 +121,7 @@ impl Followed {
         self.seen.written_us = Seen::from(&fs::metadata(&self.path)?).written_us;
         let at_end = finish && got == Got::End;
         let Some(reading) = &mut self.reading else {
-            return match self.identify(context, at_end, chunk)? {
+            return match self.identify(context, got, finish, chunk)? {
                 Some(turn) => Ok(turn),
                 None if got == Got::More => Ok(Turn::More),
                 None if got == Got::Unfinished => Ok(unfinished(finish)),
@@ -150,43 +160,21 @@ impl Followed {
             return Ok(());
         };
         let (buffer, seen) = Buffer::open(&self.path, &reading.checkpoint.reached)?;
-        if seen.inode == reading.checkpoint.identity.inode && buffer.fits(&reading.checkpoint.reached) {
+        if seen.inode != reading.checkpoint.identity.inode {
+            // Replaced, or renamed and another one made: a scan tells which.
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.ahead())? {
             (self.buffer, self.seen) = (buffer, seen);
             return Ok(());
         }
-        tracing::warn!(file = %self.path.display(), "was rewritten: what was read stands, what is there is a new file");
-        self.gone(context, chunk)?;
+        tracing::warn!(
+            file = %self.path.display(),
+            rows_read = reading.checkpoint.reached.row,
+            "was rewritten: what was read stands and cannot be published again, what is there is a new file"
+        );
+        self.end(context, chunk)?;
         self.open(context, chunk)
-    }
-
-    /// Settles which file this is as soon as its header and first record are there; `None` until then.
-    fn identify(&mut self, context: &Context, finish: bool, chunk: &mut Chunk) -> io::Result<Option<Turn>> {
-        let splitter = Splitter {
-            delimiter: delimiter_of(&self.source, &self.path),
-            comment: self.source.comment.and_then(|sign| u8::try_from(sign).ok()),
-        };
-        let head = match head::find(self.buffer.rest(), splitter, finish) {
-            Ok(Some(head)) => head,
-            Ok(None) => return Ok(None),
-            Err(why) => return Ok(Some(Turn::Parked(why))),
-        };
-        let mut known = context.store.of_inode(self.seen.inode);
-        known.retain(|one| one.identity.fits(self.seen.inode, self.buffer.rest()));
-        if let Some(latest) = known.first()
-            && self.resume(context, latest, chunk)?
-        {
-            return Ok(Some(Turn::More));
-        }
-        let identity = Identity {
-            inode: self.seen.inode,
-            head_length: head.length as u64,
-            head_hash: hash(&self.buffer.rest()[..head.length]),
-            incarnation: known.first().map_or(0, |latest| latest.identity.incarnation + 1),
-        };
-        match self.start(context, identity, head, splitter.delimiter, chunk)? {
-            Ok(()) => Ok(Some(Turn::More)),
-            Err(Unmappable(why)) => Ok(Some(Turn::Parked(why))),
-        }
     }
 
     /// A file that is met for the first time.
@@ -198,7 +186,9 @@ impl Followed {
         delimiter: u8,
         chunk: &mut Chunk,
     ) -> io::Result<Result<(), Unmappable>> {
-        let mapping = match Mapping::resolve(&context.config, &self.source, delimiter, head.header) {
+        let (config, of_file) = (&context.config, |file| context.store.of_file(file));
+        let beginning = (&head, self.buffer.rest());
+        let mapping = match settle::mapping(config, &self.source, delimiter, beginning, of_file) {
             Ok(mapping) => Arc::new(mapping),
             Err(unmappable) => return Ok(Err(unmappable)),
         };
@@ -221,28 +211,13 @@ impl Followed {
         self.reading = Some(Box::new(reading));
         Ok(Ok(()))
     }
+}
 
-    /// A file that was met before goes on where it was acknowledged. Says no where it is another one after all.
-    fn resume(&mut self, context: &Context, known: &Checkpoint, chunk: &mut Chunk) -> io::Result<bool> {
-        let (State::Reading | State::Kept, Some(mapping)) = (&known.state, &known.mapping) else {
-            return Ok(false);
-        };
-        let checkpoint = Checkpoint { path: self.path.clone(), ..known.clone() };
-        let (buffer, _) = Buffer::open(&self.path, &checkpoint.reached)?;
-        let fits = buffer.fits(&checkpoint.reached);
-        let max_record = context.config.tail.max_record_bytes;
-        self.reading = Some(Box::new(Reading::new(checkpoint, mapping, context.max_payload, max_record)));
-        if !fits {
-            tracing::warn!(file = %self.path.display(), "was rewritten while nobody read it: it is a new file");
-            let again = Buffer::open(&self.path, &Reached::default())?.0;
-            self.gone(context, chunk)?;
-            self.buffer = again;
-            self.buffer.fill()?;
-            return Ok(false);
-        }
-        self.buffer = buffer;
-        Ok(true)
-    }
+/// Whether the file has everything that was read and sent of it. `buffer` is open at `reached`.
+fn holds(path: &Path, buffer: &Buffer, reached: &Reached, ahead: &Ahead) -> io::Result<bool> {
+    let is_ahead = ahead.reached.offset > reached.offset;
+    Ok(buffer.fits(reached)
+        && (!is_ahead || Buffer::open(path, &ahead.reached)?.0.fits(&ahead.reached)))
 }
 
 fn unfinished(finish: bool) -> Turn {

@@ -3,19 +3,24 @@
 //! All of it runs on one blocking thread: file systems have no waiting that an async runtime could use, and a
 //! full channel to `publish` is what holds the reading back.
 
+mod account;
 pub(crate) mod buffer;
 pub(crate) mod content;
 pub(crate) mod followed;
 pub(crate) mod head;
 pub(crate) mod identity;
+mod overlong;
 pub(crate) mod reading;
 pub(crate) mod records;
+pub(crate) mod settle;
 mod scan;
 mod tailer;
+mod truncated;
 mod watch;
 
 use std::path::{Path, PathBuf};
 
+use common::health::Pulse;
 use common::wire::ClosedFile;
 use common::{FileId, Shutdown};
 use tokio::sync::mpsc;
@@ -64,9 +69,10 @@ pub(crate) fn run(
     (wakes, inbox): (mpsc::Sender<Wake>, mpsc::Receiver<Wake>),
     chunks: mpsc::Sender<Chunk>,
     ending: CancellationToken,
+    pulse: Pulse,
     shutdown: &Shutdown,
 ) -> Result<Outcome, Error> {
     // Kept until the end: dropping it ends the notifications.
     let _watcher = watch::watch(landing, wakes);
-    Tailer::new(context, landing, inbox, chunks, ending).run(shutdown)
+    Tailer::new(context, landing, inbox, chunks, ending, pulse).run(shutdown)
 }

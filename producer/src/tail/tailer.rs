@@ -1,21 +1,21 @@
 //! The loop: which file is read next, which one counts as finished, which one is put away.
 
 mod arrivals;
+mod closing;
+mod missing;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::config::OnClose;
-use common::wire::ClosedFile;
+use common::health::Pulse;
 use common::{FileId, Shutdown};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::{self, Put};
-use crate::checkpoint::State;
+use crate::loss;
 use crate::tail::followed::{Context, Followed, Turn};
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Scanner;
@@ -31,6 +31,7 @@ pub(super) struct Tailer {
     inbox: mpsc::Receiver<Wake>,
     chunks: mpsc::Sender<Chunk>,
     ending: CancellationToken,
+    pulse: Pulse,
     is_ending: bool,
     generation: u64,
     files: BTreeMap<PathBuf, Followed>,
@@ -42,6 +43,8 @@ pub(super) struct Tailer {
     announced: HashMap<FileId, PathBuf>,
     parked: BTreeMap<PathBuf, String>,
     met: HashSet<FileId>,
+    /// Whether checkpoints may be of files that went away while nobody followed them.
+    may_miss: bool,
     next_scan: Instant,
 }
 
@@ -52,6 +55,7 @@ impl Tailer {
         inbox: mpsc::Receiver<Wake>,
         chunks: mpsc::Sender<Chunk>,
         ending: CancellationToken,
+        pulse: Pulse,
     ) -> Self {
         Self {
             context,
@@ -59,6 +63,7 @@ impl Tailer {
             inbox,
             chunks,
             ending,
+            pulse,
             is_ending: false,
             generation: 0,
             files: BTreeMap::new(),
@@ -67,13 +72,16 @@ impl Tailer {
             announced: HashMap::new(),
             parked: BTreeMap::new(),
             met: HashSet::new(),
+            may_miss: true,
             next_scan: Instant::now(),
         }
     }
 
     pub(super) fn run(mut self, shutdown: &Shutdown) -> Result<Outcome, Error> {
         let runtime = Handle::current();
+        self.tell_owed();
         while !shutdown.is_draining() {
+            self.pulse.beat();
             if self.ending.is_cancelled() && !self.is_ending {
                 self.scan(true);
                 self.is_ending = true;
@@ -121,8 +129,9 @@ impl Tailer {
             Wake::Changed(path) => self.changed(&path),
             Wake::Closed(file_id, closed) => self.closed(file_id, closed)?,
             Wake::Rewind(generation) => {
-                self.context.store.rewind()?;
+                loss::rewind(&self.context.store)?;
                 self.generation = generation;
+                self.tell_owed();
                 let mut again = Vec::new();
                 for (path, file) in &mut self.files {
                     if file.rewind() {
@@ -178,12 +187,23 @@ impl Tailer {
             Ok(Turn::Announced | Turn::Done) => drop(self.parked.remove(&path)),
             Ok(Turn::Empty) => tracing::debug!(file = %path.display(), "is empty; waiting for its header"),
             Ok(Turn::Parked(why)) => self.park(path, why),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.next_scan = Instant::now(),
-            Err(error) => self.park(path, format!("cannot be read: {error}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.next_scan = Instant::now();
+                self.waiting.insert(path);
+            }
+            Err(error) => {
+                // It may pass: a disk that is full, say.
+                if !self.is_ending {
+                    self.waiting.insert(path.clone());
+                }
+                self.park(path, format!("cannot be read: {error}"));
+            }
         }
         if chunk.messages.is_empty() && chunk.marks.is_empty() {
             return Ok(());
         }
+        // While there is no room the publisher is at work, or waits for the broker.
+        self.pulse.rest();
         self.chunks.blocking_send(chunk)
     }
 
@@ -216,43 +236,6 @@ impl Tailer {
         } else {
             scan.min(tail.finish_after.max(Duration::from_millis(10)))
         }
-    }
-
-    fn closed(&mut self, file_id: FileId, closed: ClosedFile) -> Result<(), Error> {
-        let Some(path) = self.announced.get(&file_id).cloned() else { return Ok(()) };
-        let Some(file) = self.files.get_mut(&path) else { return Ok(()) };
-        let Some(reading) = &mut file.reading else { return Ok(()) };
-        let is_this = reading.announced.is_some_and(|account| {
-            (account.revision, account.rows_read) == (closed.revision, closed.rows_read)
-        });
-        if !is_this {
-            return Ok(());
-        }
-        let config = &self.context.config;
-        let put = archive::put_away(
-            &self.context.store,
-            reading.checkpoint.clone(),
-            file.seen,
-            config.tail.on_close,
-            &config.archive_dir(),
-        );
-        self.announced.remove(&file_id);
-        match put {
-            Ok(Put::Away) if config.tail.on_close == OnClose::Keep => {
-                reading.checkpoint.state = State::Kept;
-            }
-            Ok(Put::Away) => drop(self.files.remove(&path)),
-            Ok(Put::Grew) => self.make_ready(path),
-            Err(archive::Error::Checkpoint(error)) => return Err(error.into()),
-            Err(error) => {
-                let why = format!(
-                    "every row of it is in a table, but it could not be put away: {:#}",
-                    anyhow::Error::new(error)
-                );
-                self.park(path, why);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use async_nats::jetstream::consumer::pull;
+use common::config::Config;
 use common::stream::{DURABLE, STREAM};
 use futures::StreamExt as _;
 use producer::Error;
@@ -195,6 +196,21 @@ async fn rule_limits_are_set_and_a_full_stream_makes_the_tailer_wait() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all, (1..=6_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_limits_are_set_and_one_beyond_the_brokers_room_is_refused_in_words() {
+    let bed = Bed::start().await;
+    let beyond = |config: &mut Config| config.stream.max_bytes = 1 << 50;
+    let refused = |error: Error| {
+        let error = error.to_string();
+        assert!(error.starts_with("stream.max_bytes = 1125899906842624 is more than nats-server"), "{error}");
+        assert!(error.contains("write a smaller one") && !error.contains('\n'), "{error}");
+    };
+    refused(bed.tail_with(beyond).end().await.unwrap_err());
+    // So is one to which a stream is to grow that is there already.
+    bed.tail().drain().await;
+    refused(bed.tail_with(beyond).end().await.unwrap_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use async_nats::jetstream::Message;
 use bytes::Bytes;
 use common::wire::{EventMessage, FileMessage, RejectMessage};
 use common::{FileId, Origin, stream};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// One message.
@@ -29,7 +30,7 @@ impl Sent {
         self.subject.starts_with("events.").then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
-    fn reject(&self) -> Option<RejectMessage> {
+    pub(crate) fn reject(&self) -> Option<RejectMessage> {
         (self.subject == stream::REJECTED).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
@@ -37,8 +38,15 @@ impl Sent {
         (self.subject == stream::FILE).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
+    /// What the message says but for the time at which the row was read, which differs when it is sent again.
+    pub(crate) fn content(&self) -> Value {
+        let mut content: Value = serde_json::from_slice(&self.body).unwrap();
+        content.as_object_mut().unwrap().remove("written_us");
+        content
+    }
+
     /// Of a row, good or bad.
-    fn origin(&self) -> Option<Origin> {
+    pub(crate) fn origin(&self) -> Option<Origin> {
         self.event().map(|event| event.origin()).or_else(|| self.reject().map(|reject| reject.origin()))
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod bed;
+mod process;
 mod contents;
 
 mod rows; // what becomes of rows
@@ -10,4 +11,7 @@ mod identity; // which file is which
 mod closing; // what becomes of closed files
 mod restarts; // stopping and starting in the middle
 mod broker; // a broker that ends, fills up, or forgets
-mod model; // random writing and restarting against a model
+mod partition; // a network that cuts, swallows, delays and forgets
+mod health; // stages that wait
+mod crashes; // a process that is killed between two steps
+mod model; // random writing and killing against a model

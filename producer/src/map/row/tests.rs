@@ -156,3 +156,39 @@ fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
     assert_eq!((body.reason, body.truncated, body.raw.0.len()), (Reason::MessageTooLarge, true, 1_000));
 }
+
+#[test]
+fn a_mended_row_is_the_event_that_it_would_have_been_and_says_what_it_replaces() {
+    let header = "event_type,event_timestamp,user_id,note";
+    let line = "view,2024-03-13 10:21:14,u,a";
+    let edited_header = format!("{ORIGIN_COLUMN},{header}");
+    let id_from = vec!["customer_id".to_owned(), "event_timestamp".to_owned()];
+    for source in [Source::default(), Source { id_from, ..Source::default() }] {
+        let event = json(&map_with(&mut mapper(&source, header), line.as_bytes()));
+        let mut edited = mapper(&source, &edited_header);
+        let mut mended = json(&map_with(&mut edited, format!("42:3,{line}").as_bytes()));
+        let replaces = mended.as_object_mut().unwrap().remove("replaces");
+        assert_eq!(replaces, Some(serde_json::json!({"file_id": 42, "row": 3})));
+        assert_eq!(mended, event);
+        // What is still wrong is told in the words of the row's own file.
+        let again = map_with(&mut edited, b"42:3,view,soon,u,a");
+        let again: RejectMessage = serde_json::from_slice(&again.payload).unwrap();
+        assert_eq!((again.reason, again.column.as_deref()), (Reason::BadTimestamp, Some("event_timestamp")));
+        assert_eq!(again.replaces, Some("42:3".parse().unwrap()));
+    }
+}
+
+#[test]
+fn a_row_of_an_edited_file_that_does_not_say_what_it_replaces_is_rejected() {
+    let mut edited = mapper(&Source::default(), &format!("{ORIGIN_COLUMN},event_type,ts"));
+    let reject = |edited: &mut Mapper, line: &[u8]| -> RejectMessage {
+        serde_json::from_slice(&map_with(edited, line).payload).unwrap()
+    };
+    let body = reject(&mut edited, b"row 3,view,1710325274");
+    assert_eq!((body.reason, body.value.as_deref(), body.replaces), (Reason::BadOrigin, Some("row 3"), None));
+    assert_eq!(body.message, "column millrace_origin: \"row 3\" is no origin, which is written FILE_ID:ROW");
+    // Whatever else is wrong with a row, the rejected one is known.
+    for line in [&b"42:3,view,1710325274,more"[..], b"42:3,view,\xff"] {
+        assert_eq!(reject(&mut edited, line).replaces, Some("42:3".parse().unwrap()));
+    }
+}

@@ -1,55 +1,70 @@
 //! Files that come, change, are renamed and go away.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Tailer;
-use crate::checkpoint::State;
 use crate::tail::followed::Followed;
 use crate::tail::identity::Seen;
 use crate::tail::reading::Chunk;
+use crate::tail::scan::Found;
 
 impl Tailer {
     /// Looks at one file which the system has spoken of.
     pub(super) fn changed(&mut self, path: &Path) {
-        let known = self.files.contains_key(path);
-        if !known && (self.is_ending || !self.scanner.wants(path)) {
+        let known = self.files.get(path).map(|file| file.seen.inode);
+        if known.is_none() && (self.is_ending || !self.scanner.wants(path)) {
             return;
         }
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {
                 let seen = Seen::from(&metadata);
-                if !known && self.files.values().any(|file| file.seen.inode == seen.inode) {
-                    // A new name of a file that is followed, whose old name only a scan takes away.
+                let is_other = known.is_some_and(|inode| inode != seen.inode);
+                let is_followed = || self.files.values().any(|file| file.seen.inode == seen.inode);
+                if is_other || (known.is_none() && is_followed()) {
+                    // A new name of a file that is followed, or another file under its name: a scan tells which.
                     self.next_scan = Instant::now();
                 } else {
                     self.look(path.to_owned(), seen);
                 }
             }
             // Gone or renamed: a scan tells which.
-            _ if known => self.next_scan = Instant::now(),
+            _ if known.is_some() => self.next_scan = Instant::now(),
             _ => {}
         }
     }
 
     /// Looks at all files. `all` makes each of them ready.
     pub(super) fn scan(&mut self, all: bool) {
-        let Some(found) = self.scanner.scan() else { return };
-        let there: HashSet<&Path> = found.iter().map(|(path, _)| path.as_path()).collect();
-        let gone: Vec<PathBuf> =
-            self.files.keys().filter(|path| !there.contains(path.as_path())).cloned().collect();
-        for path in gone {
-            self.gone(&path, &found);
+        let Some(mut found) = self.scanner.scan() else { return };
+        if self.files.values().any(|file| !found.may_have(file.seen.inode)) {
+            // A file that is renamed while the directory is read may be in neither place.
+            let Some(again) = self.scanner.scan() else { return };
+            found = again;
         }
-        for (path, seen) in found {
-            if self.is_ending && !self.files.contains_key(&path) {
+        self.parked.retain(|path, _| found.has(path));
+        self.follow_moves(&found);
+        let mut names: HashMap<u64, PathBuf> =
+            self.files.iter().map(|(path, file)| (file.seen.inode, path.clone())).collect();
+        for (path, seen) in &found.files {
+            let is_known = self.files.contains_key(path);
+            if self.is_ending && !is_known {
                 continue;
             }
-            if all && self.parked.contains_key(&path) {
+            if let Some(first) = names.get(&seen.inode).filter(|_| !is_known) {
+                let why = format!("is the same file as {}, which is read; remove one of the two names", first.display());
+                self.park(path.clone(), why);
+                continue;
+            }
+            if all && self.parked.contains_key(path) {
                 self.make_ready(path.clone());
             }
-            self.look(path, seen);
+            names.insert(seen.inode, path.clone());
+            self.look(path.clone(), *seen);
+        }
+        if std::mem::take(&mut self.may_miss) {
+            self.tell_missing(&found);
         }
     }
 
@@ -65,41 +80,76 @@ impl Tailer {
         self.make_ready(path);
     }
 
-    /// A file that is no longer there: renamed, or removed before all of it was read.
-    fn gone(&mut self, path: &Path, found: &[(PathBuf, Seen)]) {
-        let Some(mut file) = self.files.remove(path) else { return };
+    /// Files that are no longer where they were: renamed, also to the name of another one, or gone.
+    fn follow_moves(&mut self, found: &Found) {
+        let moved: Vec<PathBuf> = self
+            .files
+            .iter()
+            .filter(|(path, file)| !found.is_at(path, file.seen.inode))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let left: Vec<Followed> = moved.iter().filter_map(|path| self.leave(path)).collect();
+        for file in left {
+            let place = found
+                .files
+                .iter()
+                .find(|(there, seen)| seen.inode == file.seen.inode && !self.files.contains_key(there));
+            match place {
+                Some((there, _)) => self.renamed(file, there),
+                None => self.gone(file),
+            }
+        }
+    }
+
+    fn leave(&mut self, path: &Path) -> Option<Followed> {
         self.ready.retain(|one| one != path);
         self.waiting.remove(path);
         self.parked.remove(path);
-        let renamed = found
-            .iter()
-            .find(|(there, seen)| seen.inode == file.seen.inode && !self.files.contains_key(there));
-        if let Some((there, _)) = renamed {
-            tracing::info!(from = %path.display(), to = %there.display(), "renamed");
-            file.path.clone_from(there);
-            if let Some(reading) = &mut file.reading {
-                reading.checkpoint.path.clone_from(there);
-                self.announced.entry(reading.checkpoint.file_id).and_modify(|path| path.clone_from(there));
-            }
-            file.is_queued = false;
-            self.files.insert(there.clone(), file);
-            self.make_ready(there.clone());
+        self.files.remove(path)
+    }
+
+    fn renamed(&mut self, mut file: Followed, there: &Path) {
+        tracing::info!(from = %file.path.display(), to = %there.display(), "renamed");
+        there.clone_into(&mut file.path);
+        if let Some(reading) = &mut file.reading {
+            reading.checkpoint.move_to(there);
+            self.announced.entry(reading.checkpoint.file_id).and_modify(|path| there.clone_into(path));
+        }
+        file.is_queued = false;
+        self.files.insert(there.to_owned(), file);
+        self.make_ready(there.to_owned());
+    }
+
+    fn gone(&mut self, mut file: Followed) {
+        let Some(file_id) = file.file_id() else {
+            // Its checkpoint may be there, of a start before.
+            self.may_miss = true;
             return;
+        };
+        self.announced.remove(&file_id);
+        let mut chunk = self.chunk();
+        if let Err(error) = file.end(&self.context, &mut chunk) {
+            tracing::error!(file = %file.path.display(), %error, "its end could not be kept");
         }
-        let unread = file
-            .reading
-            .as_ref()
-            .is_some_and(|one| one.announced.is_none() && one.checkpoint.state == State::Reading);
-        if let Some(reading) = &file.reading {
-            self.announced.remove(&reading.checkpoint.file_id);
+        if !chunk.messages.is_empty() {
+            tracing::warn!(
+                file = %file.path.display(),
+                "was removed before it was closed; what was read of it stands and cannot be published again"
+            );
         }
-        if unread {
-            tracing::warn!(file = %path.display(), "was removed before it was closed; what was read of it stands");
-            let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
-            if let Err(error) = file.gone(&self.context, &mut chunk) {
-                tracing::error!(file = %path.display(), %error, "its end could not be kept");
-            }
+        self.send(chunk);
+    }
+
+    /// Hands on what belongs to no turn of a file.
+    pub(super) fn send(&self, chunk: Chunk) {
+        if !chunk.messages.is_empty() {
+            self.pulse.rest();
+            // Where nobody takes chunks any more, the next turn ends the tailer.
             let _ = self.chunks.blocking_send(chunk);
         }
+    }
+
+    pub(super) fn chunk(&self) -> Chunk {
+        Chunk { generation: self.generation, ..Chunk::default() }
     }
 }

@@ -1,33 +1,28 @@
-//! Pauses between attempts: longer each time up to a limit, and never the same in two writers.
+//! Pauses between tries: longer each time up to a limit, and never the same in two that failed together.
 
 use std::time::Duration;
-
-use common::Shutdown;
-
-use super::Error;
-use crate::batch::BatchId;
 
 const FIRST_MS: u64 = 50;
 const LONGEST_MS: u64 = 5_000;
 
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     pause_ms: u64,
-    /// Told apart by the batch, so that replicas which failed together do not come back together.
     seed: u64,
 }
 
 impl Backoff {
-    pub(super) fn of(batch: BatchId) -> Self {
-        Self { pause_ms: FIRST_MS, seed: batch.0.unsigned_abs() }
+    /// Another `seed` makes other pauses, so that those who failed together do not come back together.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { pause_ms: FIRST_MS, seed }
     }
 
-    /// Waits; an error when `shutdown` stops meanwhile.
-    pub(super) async fn wait(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+    /// Waits; `false` when `end` comes before the pause is over.
+    pub(crate) async fn wait(&mut self, end: impl Future<Output = ()>) -> bool {
         let pause = self.next_pause();
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            () = shutdown.stopped() => Err(Error::Stopped),
+            () = tokio::time::sleep(pause) => true,
+            () = end => false,
         }
     }
 
@@ -47,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_limit_and_differ_between_batches() {
-        let pauses = |batch| {
-            let mut backoff = Backoff::of(BatchId(batch));
+    fn pauses_grow_to_a_limit_and_differ_between_seeds() {
+        let pauses = |seed| {
+            let mut backoff = Backoff::new(seed);
             (0..12).map(|_| backoff.next_pause().as_millis()).collect::<Vec<_>>()
         };
         let one = pauses(1);

@@ -1,0 +1,131 @@
+//! The parts of Millrace as processes of their own: this program run again, each with a log file in the directory of
+//! the run, in an environment that holds nothing but what is set here.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use anyhow::Context;
+use common::config::Config;
+use sandbox::{Endpoints, Process};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::plan::Victim;
+
+/// Settings that make recovery quick. Nothing of them concerns what is promised.
+const QUICK: [(&str, &str); 5] = [
+    ("MILLRACE_CONSUMER__ACK_WAIT", "2s"),
+    ("MILLRACE_NATS__CONNECT_TIMEOUT", "2s"),
+    ("MILLRACE_PUBLISH__ACK_TIMEOUT", "1s"),
+    ("MILLRACE_TAIL__FINISH_AFTER", "500ms"),
+    ("MILLRACE_TAIL__POLL", "250ms"),
+];
+/// The shares of generated rows that are spoilt, and that repeat an earlier one.
+const RATE: &str = "0.01";
+/// Files a second: what comes back can only be seen at work when the next one has landed.
+const FILES_A_SECOND: u32 = 10;
+
+/// A part of Millrace.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// Makes files from this seed, so many rows a second.
+    Generator { seed: u64, rows_a_second: u32 },
+    /// Takes them to the stream.
+    Tailer,
+    /// The same, until every file is closed.
+    LastTailer,
+    /// Takes rows to the database; from 1.
+    Consumer(u16),
+    /// Proves the law, in its own way.
+    Verify,
+}
+
+/// How to run one.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    program: PathBuf,
+    dir: PathBuf,
+    environment: Vec<(&'static str, SecretString)>,
+}
+
+impl Launcher {
+    /// For processes that use these services and this directory.
+    pub(super) fn new(dir: &Path, services: &Endpoints, config: &Config) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("failed to find this program's own file")?;
+        let nats_url = services.nats_url.clone().context("there is no nats-server")?;
+        let database_url = services.database_url.clone().context("there is no database")?;
+        let mut environment = vec![
+            ("NATS_URL", nats_url),
+            ("DATABASE_URL", database_url),
+            ("MILLRACE_LOG__LEVEL", config.log.level.clone().into()),
+        ];
+        environment.extend(QUICK.map(|(name, value)| (name, value.into())));
+        // The guard is a shell and has to find its programs.
+        environment.extend(std::env::var("PATH").ok().map(|path| ("PATH", path.into())));
+        Ok(Self { program, dir: dir.to_owned(), environment })
+    }
+
+    /// Runs it.
+    pub(super) async fn start(&self, part: Part) -> anyhow::Result<Process> {
+        let (name, log) = part.names();
+        let (dir, environment) = (self.dir.clone(), self.environment.clone());
+        let set = move |command: &mut std::process::Command| {
+            command.arg("--data-dir").arg(&dir).args(part.arguments()).current_dir(&dir).env_clear();
+            command.envs(environment.iter().map(|(name, value)| (name, value.expose_secret())));
+        };
+        let started = Process::start(name, &self.program, &self.dir.join(log), set).await;
+        started.with_context(|| format!("failed to start the {name}"))
+    }
+}
+
+impl Part {
+    pub(super) fn of(victim: Victim) -> Option<Self> {
+        match victim {
+            Victim::Producer => Some(Self::Tailer),
+            Victim::Consumer(number) => Some(Self::Consumer(number)),
+            Victim::Nats | Victim::Postgres => None,
+        }
+    }
+}
+
+impl Part {
+    /// As errors call it, and its log file.
+    fn names(self) -> (&'static str, String) {
+        match self {
+            Self::Generator { .. } => ("generator", "generator.log".to_owned()),
+            Self::Tailer | Self::LastTailer => ("producer", "producer.log".to_owned()),
+            Self::Consumer(number) => ("consumer", format!("{}.log", replica(number))),
+            Self::Verify => ("verify", "verify.log".to_owned()),
+        }
+    }
+
+    fn arguments(self) -> Vec<String> {
+        let words = match self {
+            Self::Generator { seed, rows_a_second } => {
+                let rows_a_file = (rows_a_second / FILES_A_SECOND).max(1);
+                format!(
+                    "producer generate --seed {seed} --events-per-second {rows_a_second} --batch-size {rows_a_file} \
+                     --dirty-rate {RATE} --duplicate-rate {RATE}"
+                )
+            }
+            Self::Tailer => "producer tail".to_owned(),
+            Self::LastTailer => "producer tail --once".to_owned(),
+            Self::Consumer(number) => format!("consumer run --replica {}", replica(number)),
+            Self::Verify => "verify".to_owned(),
+        };
+        words.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+/// A replica's name in `batches`.
+pub(super) fn replica(number: u16) -> String {
+    format!("c{number}")
+}
+
+/// How a process ended, in words.
+pub(super) fn ending(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) if code > 128 => format!("signal {}", code - 128),
+        Some(code) => format!("exit status {code}"),
+        None => status.to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+//! `millrace explain`: the whole life of one row on one screen.
+
+mod find;
+mod screen;
+mod story;
+
+use anyhow::{Context, bail};
+use common::config::Config;
+use common::origin::Row;
+use common::{Exit, Origin, say};
+use sandbox::Services;
+use serde_json::json;
+
+use crate::services;
+use find::{FileFacts, Meant};
+use story::{Fate, Story};
+
+/// Tells the life of the row that is `asked` for.
+pub(crate) async fn run(mut config: Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
+    let own = services::provide(&mut config, Services { nats: false, postgres: true }).await?;
+    services::end_with(own, Box::pin(explain(&config, asked, json))).await
+}
+
+async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
+    let url = config.database.url.as_ref().context("there is no database")?;
+    let known = producer::known_files(config)?.unwrap_or_default();
+    let story = match find::find(asked, url, &known).await? {
+        Meant::OneOf(files, row) => return choose(asked, &files, row, json),
+        Meant::Row(file, row) => {
+            let origin = Origin { file: file.file_id.into(), row };
+            let life = consumer::explain::of_origin(url, origin).await?;
+            Story::tell(config, Some(*file), Some(origin), life).await?
+        }
+        Meant::Event(id) => {
+            let Some((origin, life)) = consumer::explain::of_event(url, id).await? else {
+                bail!(
+                    "\"{asked}\" is neither the id of an event nor FILE:ROW of a file that is known; a rejected row has no \
+                     event id"
+                );
+            };
+            let file = match origin {
+                Some(origin) => find::file(origin.file.get(), url, &known).await?,
+                None => None,
+            };
+            Story::tell(config, file, origin, life).await?
+        }
+    };
+    if json {
+        say(format_args!("{}", serde_json::to_string_pretty(&story)?));
+    } else {
+        say(screen::of(&story));
+    }
+    let is_there = !matches!(story.fate, Fate::InFlight | Fate::Missing | Fate::NoSuchRow);
+    Ok(if is_there { Exit::Ok } else { Exit::Failed })
+}
+
+/// Shows the files that could be meant.
+fn choose(asked: &str, files: &[FileFacts], row: Row, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        say(format_args!("{}", serde_json::to_string_pretty(&json!({ "row": row, "choices": files }))?));
+        return Ok(Exit::Failed);
+    }
+    say(format_args!(
+        "{} files could be meant by {asked}; write one of these, the newest first:",
+        files.len()
+    ));
+    for file in files {
+        let since = file.created_at.map(|at| format!(", since {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+        say(format_args!(
+            "  {:<24} {}, {} rows, {}{}",
+            format!("{}:{row}", file.file_id),
+            file.file,
+            file.rows_read,
+            file.state.as_deref().unwrap_or("not in the database"),
+            since.unwrap_or_default()
+        ));
+    }
+    Ok(Exit::Failed)
+}

@@ -1,0 +1,168 @@
+//! `millrace heal`: puts back the rows that the database has lost.
+//!
+//! First the sums of files are brought to what the tables hold. Then what is missing is published again, from the
+//! stream and from the files, all of it before any of it is read: consumers that refuse a database which has gone back
+//! go on refusing until nothing more can be missed. Then a consumer of our own puts the rows into their tables, and the
+//! law is proved.
+
+mod consume; // the stream -> the tables
+mod report; // what was done, for people and for scripts
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use common::config::Config;
+use common::{Exit, FileId, Shutdown, fault};
+use consumer::verify::FileLedger;
+use producer::heal::{Before, Known, Mode, Progress, Refilled};
+use sandbox::Services;
+use secrecy::SecretString;
+
+use crate::live::Line;
+use crate::{services, verify};
+use consume::Replica;
+use report::Report;
+
+/// How often what is missing is published, where rows that were published are not in the tables afterwards.
+const ROUNDS: u32 = 3;
+/// How often progress is shown.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Flags of `millrace heal`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Heal {
+    /// Change nothing: only tell what is missing, and where it would be taken from.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Heal {
+    /// Heals, and tells what was done. Exit code 0 says that the law holds afterwards.
+    pub(crate) async fn run(
+        self,
+        mut config: Config,
+        line: Line,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Exit> {
+        let own = services::provide(&mut config, Services::BOTH).await?;
+        let healing = Box::pin(async {
+            let healed = async {
+                let healing = Healing::begin(&config, line.clone(), &shutdown).await?;
+                if self.dry_run { healing.rehearse().await } else { healing.heal().await }
+            };
+            let healed = healed.await;
+            line.clear();
+            let report = healed?;
+            report.print(self.json)?;
+            Ok(if report.law_holds { Exit::Ok } else { Exit::Failed })
+        });
+        services::end_with(own, healing).await
+    }
+}
+
+/// Database and stream, while they are healed.
+struct Healing<'a> {
+    config: &'a Config,
+    url: &'a SecretString,
+    database: consumer::heal::Heal,
+    stream: producer::heal::Heal,
+    line: Line,
+    shutdown: &'a Shutdown,
+}
+
+impl<'a> Healing<'a> {
+    async fn begin(config: &'a Config, line: Line, shutdown: &'a Shutdown) -> anyhow::Result<Self> {
+        let url = config.database.url.as_ref().context("there is no database")?;
+        let database = consumer::heal::Heal::begin(url).await?;
+        let stream = producer::heal::Heal::start(config, shutdown).await?;
+        Ok(Self { config, url, database, stream, line, shutdown })
+    }
+
+    async fn heal(mut self) -> anyhow::Result<Report> {
+        self.line.tell("counting the rows of every file".to_owned());
+        let mut report = Report::new(self.database.sums(true).await?);
+        fault::point("heal_corrected");
+        for _ in 0..ROUNDS {
+            let (before, known) = self.look().await?;
+            let mut replica = Replica::new(self.config);
+            let refilled = self.publish(before, known, &mut replica).await?;
+            let is_new = report.add(refilled);
+            replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
+            fault::point("heal_consumed");
+            report.conclude(&verify::prove(self.config, self.shutdown).await?);
+            if report.law_holds || !is_new {
+                break;
+            }
+        }
+        let position = self.stream.position().await?;
+        self.database.caught_up(position.created, position.acknowledged).await?;
+        Ok(report)
+    }
+
+    /// Looks for everything, and changes nothing.
+    async fn rehearse(mut self) -> anyhow::Result<Report> {
+        self.line.tell("counting the rows of every file".to_owned());
+        let mut report = Report::rehearsed(self.database.sums(false).await?);
+        let (before, known) = self.look().await?;
+        let progress = Arc::new(Progress::default());
+        report.add(self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown).await?);
+        report.conclude(&verify::prove(self.config, self.shutdown).await?);
+        Ok(report)
+    }
+
+    /// Where files and stream stand, and then what the database has: in this order nothing that is only late is missing.
+    async fn look(&mut self) -> anyhow::Result<(Before, Vec<Known>)> {
+        let before = self.stream.look().await?;
+        let ledgers = consumer::verify::read(self.url).await?;
+        let revisions = self.database.revisions().await?;
+        Ok((before, ledgers.into_iter().map(|ledger| known(ledger, &revisions)).collect()))
+    }
+
+    async fn publish(
+        &self,
+        before: Before,
+        known: Vec<Known>,
+        replica: &mut Replica,
+    ) -> anyhow::Result<Vec<Refilled>> {
+        self.line.tell("reading the stream for what is missing".to_owned());
+        let progress = Arc::new(Progress::default());
+        let mut publishing =
+            pin!(self.stream.publish(before, known, Mode::Publish, Arc::clone(&progress), self.shutdown));
+        let mut short_of_room = pin!(self.stream.short_of_room());
+        let mut tick = tokio::time::interval(EVERY);
+        loop {
+            tokio::select! {
+                published = &mut publishing => return Ok(published?),
+                // Nobody reads until everything is published, unless there is no other way to make room.
+                short = &mut short_of_room, if !replica.is_running() => {
+                    short?;
+                    replica.start();
+                }
+                ended = replica.ended(), if replica.is_running() => return Err(ended),
+                _ = tick.tick() => {
+                    self.line.measure(progress.to_read());
+                    self.line.reach(progress.read());
+                }
+            }
+        }
+    }
+}
+
+fn known(ledger: FileLedger, revisions: &HashMap<i64, i64>) -> Known {
+    let account = ledger.account;
+    Known {
+        file_id: FileId::from(account.file_id),
+        revision: revisions.get(&account.file_id).copied(),
+        rows_read: account.rows_read,
+        is_open: account.is_open(),
+        file: account.file,
+        present: ledger.present,
+    }
+}

@@ -1,0 +1,159 @@
+//! What was done, as lines for people and as JSON for scripts.
+
+use common::{RowSet, say};
+use consumer::heal::Correction;
+use indicatif::HumanCount;
+use producer::heal::Refilled;
+use serde::Serialize;
+
+use crate::verify::Proof;
+
+/// How many ranges of rows are told one by one.
+const SHOWN: usize = 20;
+
+/// What was done, or would be.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    /// Whether it only would be.
+    dry_run: bool,
+    /// Whether the law holds now.
+    pub(super) law_holds: bool,
+    /// Files whose sums were wrong, and by how much.
+    corrected: Vec<Correction>,
+    /// Files of which something was missing.
+    files: Vec<Healed>,
+    /// What is still wrong, a sentence each.
+    faults: Vec<String>,
+    /// What to do about that.
+    way_out: Option<String>,
+}
+
+/// What was done about one file.
+#[derive(Debug, Serialize)]
+struct Healed {
+    file_id: i64,
+    file: String,
+    /// Rows that were published again from the stream.
+    from_stream: RowSet,
+    /// Rows that were published again from the file.
+    from_file: RowSet,
+    /// Whether its account was published again.
+    account: bool,
+    /// Rows that nobody has any more.
+    lost: RowSet,
+    /// Why not.
+    why: String,
+}
+
+impl Report {
+    pub(super) fn new(corrected: Vec<Correction>) -> Self {
+        Self { corrected, ..Self::default() }
+    }
+
+    /// Of what would be done.
+    pub(super) fn rehearsed(corrected: Vec<Correction>) -> Self {
+        Self { dry_run: true, ..Self::new(corrected) }
+    }
+
+    /// Adds what one round has published; whether it was anything.
+    pub(super) fn add(&mut self, refilled: Vec<Refilled>) -> bool {
+        let mut is_new = false;
+        for file in refilled {
+            is_new |= file.account || !file.from_stream.is_empty() || !file.from_file.is_empty();
+            let file_id = file.file_id.get();
+            match self.files.iter_mut().find(|known| known.file_id == file_id) {
+                Some(known) => known.add(file),
+                None => self.files.push(file.into()),
+            }
+        }
+        is_new
+    }
+
+    /// Takes over what is true at the end.
+    pub(super) fn conclude(&mut self, proof: &Proof) {
+        self.law_holds = proof.law_holds();
+        self.faults = proof.faults();
+        self.way_out = proof.way_out();
+    }
+
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            say(serde_json::to_string_pretty(self)?);
+        } else {
+            say(self.to_text());
+        }
+        Ok(())
+    }
+
+    fn to_text(&self) -> String {
+        let mut lines: Vec<String> = self.files.iter().flat_map(|file| file.lines(self.dry_run)).collect();
+        if !self.corrected.is_empty() {
+            let done = if self.dry_run { "would be corrected" } else { "corrected" };
+            lines.push(format!("sums of rows {done} for {} files", self.corrected.len()));
+        }
+        if lines.is_empty() && self.law_holds {
+            lines.push("nothing to heal".to_owned());
+        }
+        lines.extend(self.faults.iter().cloned());
+        lines.push(match &self.way_out {
+            None => "the law holds: every row that was read is in one table".to_owned(),
+            Some(_) if self.dry_run => "THE LAW DOES NOT HOLD: run `millrace heal`".to_owned(),
+            Some(way_out) => format!("THE LAW DOES NOT HOLD: {way_out}"),
+        });
+        lines.join("\n")
+    }
+}
+
+impl Healed {
+    fn add(&mut self, more: Refilled) {
+        self.from_stream = union(&self.from_stream, &more.from_stream);
+        self.from_file = union(&self.from_file, &more.from_file);
+        self.account |= more.account;
+        (self.lost, self.why) = (more.lost, more.why);
+    }
+
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let file = &self.file;
+        let done = if dry_run { "would be put back" } else { "put back" };
+        let from = |rows: &RowSet, place| {
+            (!rows.is_empty()).then(|| format!("{file}: {} {done} from the {place}", named(rows)))
+        };
+        let is_only_account = self.account && self.from_stream.is_empty() && self.from_file.is_empty();
+        let lines = [
+            from(&self.from_stream, "stream"),
+            from(&self.from_file, "file"),
+            is_only_account.then(|| format!("{file}: its account {done}")),
+            (!self.lost.is_empty()).then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), self.why)),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+}
+
+impl From<Refilled> for Healed {
+    fn from(file: Refilled) -> Self {
+        Self {
+            file_id: file.file_id.get(),
+            file: file.file,
+            from_stream: file.from_stream,
+            from_file: file.from_file,
+            account: file.account,
+            lost: file.lost,
+            why: file.why,
+        }
+    }
+}
+
+fn union(some: &RowSet, more: &RowSet) -> RowSet {
+    some.ranges().iter().chain(more.ranges()).copied().collect()
+}
+
+/// `row 3`, `rows 3, 7-9`; the first ranges, where there are many.
+fn named(rows: &RowSet) -> String {
+    let first: RowSet = rows.ranges().iter().take(SHOWN).copied().collect();
+    let count = HumanCount(rows.len().unsigned_abs());
+    match rows.len() {
+        1 => format!("row {first}"),
+        _ if rows.ranges().len() > SHOWN => format!("rows {first} and others, {count} in all,"),
+        _ => format!("rows {first}"),
+    }
+}

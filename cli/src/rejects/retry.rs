@@ -1,0 +1,219 @@
+//! Edited rows on their way through again. The file is checked as a whole, and lands as a copy; then whoever tails the
+//! landing directory takes it, or everything is started here until it is closed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueHint};
+use common::config::{Config, Flags, OnClose, Problem};
+use common::{Clock, Exit, Shutdown, say};
+use consumer::rejects::{File, Filter, Reject, Rejects};
+use producer::{is_tailed, mend};
+use sandbox::Services;
+use serde::Serialize;
+
+use super::list::{Told, shown};
+use super::{count, table};
+use crate::live::{Line, Live};
+use crate::services;
+use crate::up::{Plan, Stages};
+
+/// How often the tables are asked while somebody else does the work.
+const LOOK: Duration = Duration::from_millis(200);
+/// How many rows that were rejected again are told.
+const TOLD: i64 = 20;
+
+/// Flags of `millrace rejects retry`.
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    /// A file that `rejects export` has written and a person has edited.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Send it by way of this directory, the one that `up --input` reads [default: the landing directory].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    input: Option<PathBuf>,
+    /// Print what became of the rows as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of the rows.
+#[derive(Debug, Serialize)]
+struct Retried<'a> {
+    file: &'a Path,
+    landed: &'a Path,
+    rows_sent: i64,
+    events: i64,
+    duplicates: i64,
+    rejected_again: i64,
+    rejects: Vec<Told<'a>>,
+    /// Rejected rows that these rows have taken the place of.
+    closed: i64,
+    /// Rejected rows that are still to be mended, those that were rejected again among them.
+    still_open: i64,
+}
+
+impl Retry {
+    pub(super) fn flags(&self) -> Flags {
+        let mut flags = Flags::new();
+        flags.set("tail.landing_dir", "--input", self.input.as_ref());
+        flags.set("tail.on_close", "--input", self.input.as_ref().map(|_| OnClose::Keep));
+        flags
+    }
+
+    pub(super) async fn run(self, config: Config, line: Line, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+        self.check(&config)?;
+        let (landing, checkpoints) = (config.landing_dir(), config.checkpoint_dir());
+        let mut landed = None;
+        if is_tailed(&landing).await? {
+            let mut config = config.clone();
+            services::provide(&mut config, Services { nats: false, postgres: false }).await?;
+            config.needs_database()?;
+            let mut table = table(&config).await?;
+            let path = landed.insert(self.land(&landing)?);
+            tracing::info!(file = %path.display(), "landed; waiting for the process that tails the directory");
+            if let Some(file) = until_closed(&mut table, path, &landing, shutdown).await? {
+                return self.tell(&config, &mut table, path, &file).await;
+            }
+        } else if is_tailed(&checkpoints).await? {
+            anyhow::bail!(Problem::new(format!(
+                "a tailer of another directory uses {}; name that directory with --input DIR, or stop the tailer",
+                checkpoints.display()
+            )));
+        }
+        self.send(config, landed, line, shutdown).await
+    }
+
+    /// Nothing lands unless all of the file can be sent.
+    fn check(&self, config: &Config) -> anyhow::Result<()> {
+        let checked = mend::check(config, &self.file);
+        checked.map(|_| ()).map_err(|error| Problem::new(format!("{:#}", anyhow::Error::new(error))).into())
+    }
+
+    fn land(&self, landing: &Path) -> anyhow::Result<PathBuf> {
+        Ok(mend::land(&self.file, landing, Clock::System)?)
+    }
+
+    /// Does everything that is needed in this process, as `up --once` does.
+    async fn send(
+        &self,
+        mut config: Config,
+        landed: Option<PathBuf>,
+        line: Line,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Exit> {
+        let mut own = services::provide(&mut config, Services::BOTH).await?;
+        let sent = async {
+            let landed = landed.map_or_else(|| self.land(&config.landing_dir()), Ok)?;
+            let plan = Plan { generate: false, once: true, consumers: 1, limit: None };
+            let stages = Stages::start(plan, &config, shutdown).await?;
+            let done = stages.until_done(&mut own, Live::new(line.clone()), shutdown).await?;
+            line.clear();
+            if let Some((_, why)) = done.outcome.parked.iter().find(|(path, _)| *path == landed) {
+                anyhow::bail!("{}: {why}", landed.display());
+            }
+            let mut table = table(&config).await?;
+            let file = named(&mut table, &landed).await?.filter(|file| file.closed);
+            let file = file.with_context(|| not_complete(&landed))?;
+            self.tell(&config, &mut table, &landed, &file).await
+        };
+        let sent = Box::pin(sent).await;
+        line.clear();
+        if let Some(own) = own {
+            own.stop().await?;
+        }
+        sent
+    }
+
+    async fn tell(
+        &self,
+        config: &Config,
+        table: &mut Rejects,
+        landed: &Path,
+        file: &File,
+    ) -> anyhow::Result<Exit> {
+        let url = config.database.url.as_ref().context("there is no database")?;
+        let accounts = consumer::account::by_file(url, Some(&[file.file_id])).await?;
+        let account = accounts.first().with_context(|| not_complete(landed))?;
+        let again = Filter { files: Some(vec![file.file_id]), ..Filter::default() };
+        let rejects = table.first(&again, TOLD).await?;
+        let open = table.by_reason(&Filter::default()).await?;
+        let retried = Retried {
+            file: &self.file,
+            landed,
+            rows_sent: account.rows_read,
+            events: account.events,
+            duplicates: account.duplicates,
+            rejected_again: account.corrupt_records,
+            rejects: rejects.iter().map(Told::from).collect(),
+            closed: table.closed_by(file.file_id).await?,
+            still_open: open.iter().map(|reason| reason.rejects).sum(),
+        };
+        if self.json {
+            say(format_args!("{}", serde_json::to_string_pretty(&retried)?));
+        } else {
+            say(retried.to_text(&rejects));
+        }
+        Ok(if retried.rejected_again == 0 { Exit::Ok } else { Exit::Failed })
+    }
+}
+
+impl Retried<'_> {
+    fn to_text(&self, rejects: &[Reject]) -> String {
+        let mut lines = vec![format!(
+            "{}: {} sent: {}, {}, {} rejected again",
+            self.file.display(),
+            count(self.rows_sent, "row"),
+            count(self.events, "event"),
+            count(self.duplicates, "duplicate"),
+            self.rejected_again
+        )];
+        for reject in rejects {
+            let row = reject.origin.map_or(0, |origin| origin.row);
+            lines.push(format!("  row {row}, {}: {}", reject.reason, shown(&reject.message)));
+        }
+        let told = i64::try_from(rejects.len()).unwrap_or(i64::MAX);
+        if self.rejected_again > told {
+            lines.push(format!("  … and {} more", self.rejected_again - told));
+        }
+        lines.push(format!("{} closed, {} still open", count(self.closed, "reject"), self.still_open));
+        lines.join("\n")
+    }
+}
+
+/// Waits until the landed file is closed. `None` when nobody tails its directory any more.
+async fn until_closed(
+    table: &mut Rejects,
+    landed: &Path,
+    landing: &Path,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<File>> {
+    loop {
+        let found = named(table, landed).await;
+        if let Ok(Some(file)) = &found
+            && file.closed
+        {
+            return Ok(Some(file.clone()));
+        }
+        // Services may end with the process that tailed.
+        if !is_tailed(landing).await? {
+            return Ok(None);
+        }
+        found.with_context(|| not_complete(landed))?;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = shutdown.draining() => anyhow::bail!(not_complete(landed)),
+        }
+    }
+}
+
+/// The account of the landed file. Whoever tails its directory may name the directory in another way.
+async fn named(table: &mut Rejects, landed: &Path) -> anyhow::Result<Option<File>> {
+    let name = landed.file_name().unwrap_or_default().to_string_lossy();
+    Ok(table.files_named(&name).await?.pop())
+}
+
+fn not_complete(landed: &Path) -> String {
+    format!("{} has landed, but it is not complete; the next run goes on with it", landed.display())
+}

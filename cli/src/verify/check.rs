@@ -1,0 +1,122 @@
+//! The law for one file: what the tables hold of it is held against its account and against what the tailer remembers.
+
+use std::collections::BTreeMap;
+
+use common::RowSet;
+use consumer::account::FileAccount;
+use consumer::verify::FileLedger;
+use producer::KnownFile;
+use serde::Serialize;
+
+/// What is to be said of a file, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// Rows are missing, or too many.
+    Broken,
+    /// Read to its end, and its last rows are on their way.
+    InFlight,
+    /// Rows may still come.
+    Open,
+    /// Each row that was read is in one table.
+    Holds,
+}
+
+/// A file that was checked.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Checked {
+    #[serde(flatten)]
+    pub(super) account: FileAccount,
+    pub(super) verdict: Verdict,
+    /// Whether the database has an account of it.
+    pub(super) in_database: bool,
+    /// Rows that are in no table.
+    pub(super) missing: RowSet,
+    /// Rows that nobody has read, and rows that are there twice.
+    pub(super) too_many: RowSet,
+    /// Of those, the ones that nobody has read.
+    #[serde(skip)]
+    pub(super) beyond: RowSet,
+    /// And the ones that are there twice, by the tables that they are in.
+    #[serde(skip)]
+    pub(super) twice: BTreeMap<String, RowSet>,
+}
+
+/// What tables and checkpoints say of one file.
+#[derive(Clone, Debug)]
+pub(super) struct Evidence {
+    pub(super) ledger: FileLedger,
+    /// What its checkpoint says, where that is on this machine.
+    pub(super) tailer: Option<KnownFile>,
+    pub(super) in_database: bool,
+}
+
+impl Evidence {
+    /// Joins what is known of each file. A file that the tailer has seen closed has an account in any case: its own.
+    pub(super) fn join(ledgers: Vec<FileLedger>, known: Vec<KnownFile>) -> Vec<Self> {
+        let mut known: BTreeMap<i64, KnownFile> =
+            known.into_iter().map(|file| (file.file_id.get(), file)).collect();
+        let mut all: Vec<Self> = ledgers
+            .into_iter()
+            .map(|ledger| Self { tailer: known.remove(&ledger.account.file_id), ledger, in_database: true })
+            .collect();
+        let lost = known.into_values().filter(|file| file.is_closed);
+        all.extend(lost.map(|file| Self {
+            ledger: FileLedger::nothing_of(file.file_id.get(), file.path.display().to_string()),
+            tailer: Some(file),
+            in_database: false,
+        }));
+        for one in &mut all {
+            one.take_tailers_word();
+        }
+        all
+    }
+
+    fn take_tailers_word(&mut self) {
+        let Some(tailer) = self.tailer.as_ref().filter(|tailer| tailer.is_closed) else { return };
+        let account = &mut self.ledger.account;
+        account.rows_read = account.rows_read.max(tailer.rows);
+        if account.is_open() {
+            account.file = tailer.path.display().to_string();
+            "finished".clone_into(&mut account.state);
+            self.in_database = false;
+        }
+    }
+
+    /// The verdict, where `is_settled` says that all messages of it that there were are committed.
+    pub(super) fn check(&self, is_settled: bool) -> Checked {
+        Checked {
+            account: self.ledger.account.clone(),
+            verdict: self.verdict(is_settled),
+            in_database: self.in_database,
+            missing: self.ledger.missing(),
+            too_many: self.ledger.too_many(),
+            beyond: self.ledger.beyond(),
+            twice: self.ledger.twice.clone(),
+        }
+    }
+
+    fn verdict(&self, is_settled: bool) -> Verdict {
+        let account = &self.ledger.account;
+        let reading = self.tailer.as_ref().filter(|tailer| tailer.is_reading);
+        let is_closed = account.closed || self.tailer.as_ref().is_some_and(|tailer| tailer.is_closed);
+        let missing = !self.ledger.missing().is_empty();
+        if account.is_open() {
+            Verdict::Open
+        } else if !self.in_database || !self.ledger.twice.is_empty() || (missing && is_closed) {
+            Verdict::Broken
+        } else if !self.ledger.beyond().is_empty() {
+            // It has grown since its account, and another one will come.
+            if reading.is_some() { Verdict::Open } else { Verdict::Broken }
+        } else if !missing {
+            Verdict::Holds
+        } else if !is_settled || reading.is_some_and(|tailer| tailer.rows < account.rows_read) {
+            Verdict::InFlight
+        } else {
+            Verdict::Broken
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! `millrace verify`: the law for every file, counted from the tables themselves.
+//!
+//! Files are counted in one snapshot. One of which rows are missing is looked at again, after everything that was in
+//! the stream has been committed: what is missing then is missing, and not merely late.
+
+mod check;
+mod in_flight;
+mod show;
+
+use anyhow::Context;
+use common::config::Config;
+use common::{Exit, Shutdown};
+use sandbox::Services;
+use secrecy::SecretString;
+
+use crate::account::{Account, Latency, Total};
+use crate::services;
+use check::{Checked, Evidence, Verdict};
+use show::InFlight;
+pub(crate) use show::Proof;
+
+/// Checks the law and prints what was found.
+pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    let own = services::provide(&mut config, Services::BOTH).await?;
+    let proving = Box::pin(async {
+        let proof = prove(&config, shutdown).await?;
+        proof.print(json)?;
+        Ok(if proof.law_holds() { Exit::Ok } else { Exit::Failed })
+    });
+    services::end_with(own, proving).await
+}
+
+/// Checks the law, and changes nothing.
+pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Proof> {
+    let url = config.database.url.as_ref().context("there is no database")?;
+    let mut evidence = gather(config, url, None).await?;
+    let doubtful = |one: &Evidence| matches!(one.check(false).verdict, Verdict::Broken | Verdict::InFlight);
+    let doubtful: Vec<i64> =
+        evidence.iter().filter(|one| doubtful(one)).map(|one| one.ledger.account.file_id).collect();
+    let messages = match in_flight::look(config, !doubtful.is_empty(), shutdown).await {
+        Ok(messages) => Some(messages),
+        Err(error) => {
+            tracing::warn!("what is in flight is not known: {error:#}");
+            None
+        }
+    };
+    if !doubtful.is_empty() {
+        evidence.retain(|one| !doubtful.contains(&one.ledger.account.file_id));
+        evidence.extend(gather(config, url, Some(&doubtful)).await?);
+    }
+    let gone_back = match messages {
+        Some(now) => consumer::verify::gone_back(url, now.stream_created, now.acknowledged).await?,
+        None => None,
+    };
+    // Where nobody can tell that a row is on its way, it is missing.
+    let is_settled = messages.is_none_or(|messages| messages.is_settled);
+    let mut files: Vec<Checked> = evidence.iter().map(|one| one.check(is_settled)).collect();
+    files.sort_by(|a, b| (a.verdict, &a.account.file).cmp(&(b.verdict, &b.account.file)));
+    let pace = consumer::account::pace(url).await?;
+    Ok(Proof {
+        in_flight: InFlight::of(&files, messages),
+        gone_back: gone_back.as_ref().map(ToString::to_string),
+        account: Account {
+            total: Total::of(files.iter().map(|file| &file.account)),
+            law_holds: gone_back.is_none() && files.iter().all(|file| file.verdict != Verdict::Broken),
+            files,
+            parked: Vec::new(),
+            interrupted: false,
+            rows_written: pace.rows_written.unsigned_abs(),
+            rows_per_second: pace.rows_per_second,
+            latency_ms: Latency { p50: pace.p50_ms, p99: pace.p99_ms },
+        },
+    })
+}
+
+/// What tables and checkpoints say of `files`, or of all. Checkpoints first: what is closed by then is in the tables,
+/// whatever happens meanwhile.
+async fn gather(config: &Config, url: &SecretString, files: Option<&[i64]>) -> anyhow::Result<Vec<Evidence>> {
+    let mut known = producer::known_files(config)?.unwrap_or_default();
+    known.retain(|file| files.is_none_or(|files| files.contains(&file.file_id.get())));
+    Ok(Evidence::join(consumer::verify::read_files(url, files).await?, known))
+}

@@ -1,0 +1,260 @@
+//! Rows that the database has lost come back: from the stream, or from the files.
+
+use common::stream::STREAM;
+use sandbox::testing;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, rows};
+
+/// Every row in the tables: its origin, and what tells it apart.
+const ORIGINS: &str = "select file_id, source_row, event_id::text from events
+    union all select file_id, source_row, event_id::text from duplicates
+    union all select file_id, source_row, encode(raw, 'hex') from corrupt_records
+    order by 1, 2, 3";
+/// Files that are not closed, or whose sums are not those of the tables.
+const WRONG: &str = "
+    with sums as (
+        select file_id, sum(events) as e, sum(duplicates) as d, sum(corrupt) as c
+        from batch_files where not replay group by file_id
+    ), counts as (
+        select file_id,
+            (select count(*) from events e where e.file_id = f.file_id) as e,
+            (select count(*) from duplicates d where d.file_id = f.file_id) as d,
+            (select count(*) from corrupt_records c where c.file_id = f.file_id) as c
+        from files f
+    )
+    select count(*) from files join counts using (file_id) left join sums using (file_id)
+    where closed_at is null
+        or (counts.e, counts.d, counts.c) <> (coalesce(sums.e, 0), coalesce(sums.d, 0), coalesce(sums.c, 0))";
+
+/// Heals, and everything is as it was.
+async fn heals(bed: &Bed, origins: &str) -> Ended {
+    let healed = bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(healed.out.contains("the law holds: every row that was read is in one table"), "{healed:?}");
+    assert_eq!(bed.sql(ORIGINS).await, origins);
+    assert_eq!(bed.sql(WRONG).await, "0");
+    let verified = bed.run(&["verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    healed
+}
+
+async fn finds_nothing(bed: &Bed) {
+    let again = bed.run(&["heal"]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.out.starts_with("nothing to heal\n"), "{again:?}");
+}
+
+#[tokio::test]
+async fn deleted_rows_are_put_back_from_the_stream() {
+    let bed = Bed::new();
+    bed.write("in/a.csv", rows(1..=500));
+    bed.write("in/b.csv", rows(501..=600));
+    let once = ["up", "--once", "--input", "in"];
+    assert_eq!(bed.run(&once).await.code, Some(0));
+    let origins = bed.sql(ORIGINS).await;
+    finds_nothing(&bed).await;
+
+    bed.sql("delete from events using files f where f.file_id = events.file_id and path = 'in/a.csv' and source_row in (7, 9, 8)")
+        .await;
+    let verified = bed.run(&["verify"]).await;
+    assert_eq!(verified.code, Some(1), "{verified:?}");
+    assert!(verified.out.contains("in/a.csv: rows 7-9 are missing"), "{verified:?}");
+    let rehearsed = bed.run(&["heal", "--dry-run"]).await;
+    assert_eq!(rehearsed.code, Some(1), "{rehearsed:?}");
+    assert!(rehearsed.out.contains("in/a.csv: rows 7-9 would be put back from the stream"), "{rehearsed:?}");
+    assert_eq!(bed.run(&["verify"]).await.code, Some(1), "a dry run changes nothing");
+
+    let healed = bed.run(&["heal", "--json"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    let healed = healed.json();
+    assert_eq!(healed["files"].as_array().unwrap().len(), 1, "{healed}");
+    assert_eq!((&healed["files"][0]["file"], &healed["files"][0]["from_stream"]), (&json!("in/a.csv"), &json!([[7, 9]])));
+    assert_eq!((&healed["corrected"][0]["events"], &healed["law_holds"]), (&json!(-3), &json!(true)));
+    assert_eq!(bed.sql(ORIGINS).await, origins);
+    assert_eq!(bed.sql(WRONG).await, "0");
+    assert_eq!(bed.run(&["verify"]).await.code, Some(0));
+    finds_nothing(&bed).await;
+    assert_eq!(bed.run(&once).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn rule_going_back_is_noticed_and_healed_from_the_stream() {
+    let bed = Bed::new();
+    bed.drop_file("my data/landing/a.csv", rows(1..=300));
+    let once = ["up", "--once"];
+    assert_eq!(bed.run(&once).await.code, Some(0));
+    copy(&bed.data().join("sandbox/postgres"), &bed.path("backup"));
+    // Files that the backup knows nothing of, one with a duplicate of a row that it knows, one with a bad row.
+    bed.drop_file("my data/landing/b.csv", rows(300..=700));
+    bed.drop_file("my data/landing/c.csv", rows(701..=710) + "x,view,yesterday,,,\n");
+    assert_eq!(bed.run(&once).await.code, Some(0));
+    let origins = bed.sql(ORIGINS).await;
+
+    std::fs::remove_dir_all(bed.data().join("sandbox/postgres")).unwrap();
+    copy(&bed.path("backup"), &bed.data().join("sandbox/postgres"));
+    let refused = bed.run(&once).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("the database has gone back") && refused.err.contains("run `millrace heal`"), "{refused:?}");
+    let healed = heals(&bed, &origins).await;
+    assert!(healed.out.contains("b.csv: rows 1-401 put back from the stream"), "{healed:?}");
+    assert!(!healed.out.contains("a.csv"), "{healed:?}");
+    finds_nothing(&bed).await;
+    bed.drop_file("my data/landing/d.csv", rows(711..=720));
+    assert_eq!(bed.run(&once).await.code, Some(0));
+}
+
+/// Services of the test's own, with files of every kind that were read and put away.
+struct Archived {
+    bed: Bed,
+    database: SecretString,
+    origins: String,
+    nats: sandbox::Nats,
+}
+
+impl Archived {
+    /// `backup` is made of the database when half of the files are in it.
+    async fn with_backup() -> Self {
+        let (nats, database) = tokio::join!(testing::nats(), testing::postgres_database());
+        let bed = Bed::with_services(&nats.url(), &database);
+        bed.write("my data/landing/a.csv", rows(1..=300));
+        assert_eq!(bed.run(&["up", "--once"]).await.code, Some(0));
+        administer(&database, |name| format!("create database {name}_backup template {name}")).await;
+        bed.write("my data/landing/b.csv.gz", gzip(&rows(250..=900)));
+        bed.write("my data/landing/c.csv", rows(901..=950).trim_end().replace(",view,", ",no_such_type,"));
+        bed.write("my data/landing/d.csv", HEADER);
+        assert_eq!(bed.run(&["up", "--once"]).await.code, Some(0));
+        let origins = bed.sql(ORIGINS).await;
+        assert_eq!(bed.totals().await, [1_001, 900, 51, 50]);
+        Self { bed, database, origins, nats }
+    }
+
+    async fn put_back(&self) {
+        administer(&self.database, |name| format!("drop database {name} with (force)")).await;
+        administer(&self.database, |name| format!("create database {name} template {name}_backup")).await;
+    }
+
+    async fn purge(&self) {
+        let jetstream = jetstream(&self.nats.url()).await;
+        jetstream.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    }
+}
+
+/// Runs a statement on the server of a database, whose name it is given.
+async fn administer(database: &SecretString, statement: impl Fn(&str) -> String) {
+    let (server, name) = database.expose_secret().rsplit_once('/').unwrap();
+    let mut connection = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    connection.execute(&*statement(name)).await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_that_the_stream_no_longer_has_are_put_back_from_archived_files() {
+    let archived = Archived::with_backup().await;
+    let (bed, origins) = (&archived.bed, &archived.origins);
+    archived.put_back().await;
+    archived.purge().await;
+    let refused = bed.run(&["consumer", "run"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let healed = heals(bed, origins).await;
+    assert!(healed.out.contains("b.csv.gz: rows 1-651 put back from the file"), "{healed:?}");
+    finds_nothing(bed).await;
+
+    // With everything gone, what there is of it is in the stream and in the files.
+    bed.sql("truncate events, duplicates, corrupt_records").await;
+    let healed = heals(bed, origins).await;
+    assert!(healed.out.contains("a.csv: rows 1-300 put back from the file"), "{healed:?}");
+    assert!(healed.out.contains("b.csv.gz: rows 1-651 put back from the stream"), "{healed:?}");
+
+    // An archive that was put back from a backup itself has other inodes, and may be elsewhere.
+    archived.purge().await;
+    copy(&bed.data().join("archive"), &bed.path("elsewhere"));
+    std::fs::remove_dir_all(bed.data().join("archive")).unwrap();
+    bed.write("millrace.toml", "[tail]\narchive_dir = \"elsewhere\"\n");
+    bed.sql("truncate events, duplicates, corrupt_records, files, batch_files, batches").await;
+    heals(bed, origins).await;
+    finds_nothing(bed).await;
+}
+
+#[tokio::test]
+async fn a_healing_that_is_killed_is_run_again() {
+    let archived = Archived::with_backup().await;
+    let (bed, origins) = (&archived.bed, &archived.origins);
+    archived.put_back().await;
+    for point in ["heal_corrected", "heal_sent", "heal_published", "heal_consumed"] {
+        let killed = bed.run_with(&[("FAULT_POINT", point)], &["heal"]).await;
+        assert_eq!(killed.code, None, "{point}: {killed:?}");
+        if point != "heal_consumed" {
+            let refused = bed.run(&["consumer", "run"]).await;
+            assert!(refused.err.contains("run `millrace heal`"), "{point}: {refused:?}");
+        }
+        let verified = bed.run(&["verify"]).await;
+        assert_eq!(verified.code, Some(if point == "heal_consumed" { 0 } else { 1 }), "{point}: {verified:?}");
+    }
+    heals(bed, origins).await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_any_more_is_named() {
+    let (nats, database) = tokio::join!(testing::nats(), testing::postgres_database());
+    let bed = Bed::with_services(&nats.url(), &database).with("MILLRACE_TAIL__ON_CLOSE", "delete");
+    bed.write("my data/landing/a.csv", rows(1..=30));
+    bed.write("my data/landing/b.csv", rows(31..=40));
+    assert_eq!(bed.run(&["up", "--once"]).await.code, Some(0));
+    jetstream(&nats.url()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    bed.sql("delete from events where source_row in (3, 5) and file_id = (select file_id from files where path like '%a.csv')")
+        .await;
+    let healed = bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(1), "{healed:?}");
+    let line = "a.csv: rows 3, 5 cannot be had: the file was deleted when it was closed, as tail.on_close says";
+    assert!(healed.out.contains(line) && healed.out.contains("THE LAW DOES NOT HOLD"), "{healed:?}");
+    let json = bed.run(&["heal", "--json"]).await.json();
+    assert_eq!((&json["files"][0]["lost"], &json["law_holds"]), (&json!([[3, 3], [5, 5]]), &json!(false)), "{json}");
+}
+
+#[tokio::test]
+async fn a_running_up_is_healed_beside_it() {
+    let bed = Bed::new();
+    bed.write("in/a.csv", rows(1..=400));
+    let up = bed.start(&["up", "--input", "in", "--fresh"]);
+    bed.until_sql("select count(*) from files where closed_at is not null", "1").await;
+    let origins = bed.sql(ORIGINS).await;
+    bed.sql("delete from events where source_row between 100 and 299").await;
+    heals(&bed, &origins).await;
+    bed.drop_file("in/b.csv", rows(401..=410));
+    bed.until_sql("select count(*) from events", "410").await;
+    up.signal(rustix::process::Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn more_than_the_stream_can_hold_is_healed() {
+    let (nats, database) = tokio::join!(testing::nats(), testing::postgres_database());
+    let bed = Bed::with_services(&nats.url(), &database).with("MILLRACE_STREAM__MAX_BYTES", "16777216");
+    let long = "x".repeat(4_000);
+    let row = |number: u32| format!("id-{number},view,2024-03-13T10:21:14Z,{long},A thing,1.50\n");
+    bed.write("my data/landing/a.csv", HEADER.to_owned() + &(1..=6_000).map(row).collect::<String>());
+    assert_eq!(bed.run(&["up", "--once"]).await.code, Some(0));
+    let origins = bed.sql(ORIGINS).await;
+    bed.sql("truncate events").await;
+    heals(&bed, &origins).await;
+}
+
+#[tokio::test]
+async fn one_heals_at_a_time() {
+    let (nats, database) = tokio::join!(testing::nats(), testing::postgres_database());
+    let bed = Bed::with_services(&nats.url(), &database);
+    let refused = bed.run(&["heal"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("run `consumer migrate`"), "{refused:?}");
+    assert_eq!(bed.run(&["consumer", "migrate"]).await.code, Some(0));
+    let mut other = PgConnection::connect(database.expose_secret()).await.unwrap();
+    other.execute(include_str!("../../../sql/heal_lock.sql")).await.unwrap();
+    let refused = bed.run(&["heal"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.ends_with("error: another `millrace heal` is at work on this database; wait for its end\n"), "{refused:?}");
+    other.close().await.unwrap();
+    finds_nothing(&bed).await;
+}

@@ -1,0 +1,67 @@
+//! A stream that has lost what it had acknowledged: noticed, said in one line, and published again from the files.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::bed::{Bed, HEADER, copy, rows};
+
+const LINE: &str = "stream lost data, publishing again";
+/// Where the private nats-server keeps streams.
+const STORE: &str = "sandbox/nats";
+const UP: [&str; 3] = ["up", "--input", "in"];
+
+/// Files that are not finished: the tailer still has to see to them when the stream loses data.
+fn bed_with_open_files() -> Bed {
+    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
+    bed.write("in/a.csv", rows(1..=300));
+    bed.write("in/b.csv", rows(301..=400));
+    bed
+}
+
+/// Runs `up` until `events` rows are in the table, and ends it in good order.
+async fn run_until(bed: &Bed, events: &str) {
+    let up = bed.start(&UP);
+    bed.until_sql("select count(*) from events", events).await;
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// Starts `up` on a stream that lost data: it says so once, and everything is there.
+async fn is_noticed_and_healed(bed: &Bed, events: u64) {
+    let mut up = bed.start(&UP);
+    up.until_said(LINE).await;
+    up.signal(Signal::INT);
+    let ended = up.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err.matches(LINE).count(), 1, "{}", ended.err);
+    let ended = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.json()["total"]["events"], events, "{ended:?}");
+    assert!(!ended.err.contains(LINE), "what was published again is not lost: {}", ended.err);
+    assert_eq!(bed.totals().await, [events, events, 0, 0]);
+    let verified = bed.run(&["verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+#[tokio::test]
+async fn rule_loss_is_noticed_when_the_store_is_deleted() {
+    let bed = bed_with_open_files();
+    run_until(&bed, "400").await;
+    fs::remove_dir_all(bed.data().join(STORE)).unwrap();
+    is_noticed_and_healed(&bed, 400).await;
+}
+
+#[tokio::test]
+async fn rule_loss_is_noticed_when_an_older_copy_of_the_store_is_put_back() {
+    let bed = bed_with_open_files();
+    run_until(&bed, "400").await;
+    copy(&bed.data().join(STORE), &bed.path("backup"));
+    bed.append("in/a.csv", rows(401..=500).strip_prefix(HEADER).unwrap());
+    bed.write("in/c.csv", rows(501..=520));
+    run_until(&bed, "520").await;
+    fs::remove_dir_all(bed.data().join(STORE)).unwrap();
+    copy(&bed.path("backup"), &bed.data().join(STORE));
+    is_noticed_and_healed(&bed, 520).await;
+}

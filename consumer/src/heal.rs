@@ -1,0 +1,145 @@
+//! Brings what the database says of files to what its tables hold, so that files whose rows are gone are open again.
+//!
+//! A database enters whose tables were changed by hand, or put back to an older state; what was wrong with the sums of
+//! its files leaves. Nothing that a batch has recorded is changed: what it lacks is appended, as a batch would do it, so
+//! that replicas may go on writing meanwhile. The rows themselves come back through the stream.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use secrecy::SecretString;
+use serde::Serialize;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::batch::BatchId;
+use crate::connect::{self, Database};
+use crate::migrate;
+
+/// The name under which healing writes into `batches`.
+pub const REPLICA: &str = "heal";
+
+/// Why the database cannot be healed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No database.
+    #[error(transparent)]
+    Connect(#[from] connect::Error),
+    /// Its schema is not what this build needs.
+    #[error(transparent)]
+    Schema(#[from] migrate::Error),
+    /// Somebody else is at it.
+    #[error("another `millrace heal` is at work on this database; wait for its end")]
+    Taken,
+    /// A statement failed.
+    #[error("failed to {doing}")]
+    Database {
+        /// What was tried.
+        doing: &'static str,
+        /// PostgreSQL's word.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+/// By how much the sums of one file were wrong: what was added to each, negative where rows are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Correction {
+    /// The file.
+    pub file_id: i64,
+    /// Its path; `file ID` where that is not known.
+    pub file: String,
+    /// Rows in `events`.
+    pub events: i32,
+    /// Rows in `duplicates`.
+    pub duplicates: i32,
+    /// Rows in `corrupt_records`.
+    pub corrupt_records: i32,
+}
+
+/// A row of the statement, in the order of a [`Correction`].
+type Wrong = (i64, String, i32, i32, i32);
+
+impl From<Wrong> for Correction {
+    fn from((file_id, file, events, duplicates, corrupt_records): Wrong) -> Self {
+        Self { file_id, file, events, duplicates, corrupt_records }
+    }
+}
+
+/// The right to heal a database, until it is dropped.
+#[derive(Debug)]
+pub struct Heal {
+    connection: PgConnection,
+}
+
+impl Heal {
+    /// Connects, and refuses where the schema is too old or somebody else heals.
+    pub async fn begin(url: &SecretString) -> Result<Self, Error> {
+        let mut connection = Database::at(url)?.connect().await?;
+        migrate::check(&mut connection).await?;
+        let is_ours: bool = sqlx::query_scalar(include_str!("../../sql/heal_lock.sql"))
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed("ask whether somebody else heals"))?;
+        if is_ours { Ok(Self { connection }) } else { Err(Error::Taken) }
+    }
+
+    /// Counts the rows of all files, and tells by how much their sums are wrong. With `correct` it corrects them, and
+    /// opens closed files whose law does not hold.
+    pub async fn sums(&mut self, correct: bool) -> Result<Vec<Correction>, Error> {
+        let batch = self.next_batch().await?;
+        let failed = || failed("correct the sums of files");
+        let mut transaction = self.connection.begin().await.map_err(failed())?;
+        let wrong: Vec<Wrong> = sqlx::query_as(include_str!("../../sql/heal_sums.sql"))
+            .bind(batch.0)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed())?;
+        let wrong = wrong.into_iter().map(Correction::from).collect();
+        if !correct {
+            transaction.rollback().await.map_err(failed())?;
+            return Ok(wrong);
+        }
+        transaction.commit().await.map_err(failed())?;
+        let reopened: i64 = sqlx::query_scalar(include_str!("../../sql/heal_reopen.sql"))
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed())?;
+        tracing::debug!(reopened, "sums are right");
+        Ok(wrong)
+    }
+
+    /// The revision of each file's account.
+    pub async fn revisions(&mut self) -> Result<HashMap<i64, i64>, Error> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../sql/file_revisions.sql"))
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("read the accounts of files"))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Takes note that everything up to `sequence` of the stream that was made at `created` was seen to, so that
+    /// consumers no longer refuse to start for want of it.
+    pub async fn caught_up(&mut self, created: DateTime<Utc>, sequence: u64) -> Result<(), Error> {
+        let batch = self.next_batch().await?;
+        sqlx::query(include_str!("../../sql/heal_caught_up.sql"))
+            .bind(batch.0)
+            .bind(created.trunc_subsecs(6))
+            .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed("take note of what was healed"))?;
+        Ok(())
+    }
+
+    async fn next_batch(&mut self) -> Result<BatchId, Error> {
+        let run: i64 = sqlx::query_scalar(include_str!("../../sql/next_run.sql"))
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(failed("take a number for this healing"))?;
+        Ok(BatchId::first_of_run(run))
+    }
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Error {
+    move |source| Error::Database { doing, source }
+}

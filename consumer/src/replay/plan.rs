@@ -1,0 +1,136 @@
+//! What a replay needs before it begins: options enter, a [`Ready`] leaves, or the reason why there is nothing to do.
+
+use std::collections::HashSet;
+
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::Stream;
+use common::config::Config;
+use common::nats::{self, Nats};
+use common::stream::{DURABLE, STREAM};
+use common::{Clock, FileId, Shutdown};
+use futures::TryStreamExt as _;
+use sqlx::PgConnection;
+
+use super::selection::{Asked, Selection};
+use super::{Error, Options, source, table};
+use crate::connect::Database;
+use crate::migrate;
+
+/// A replay that may begin: everything that could refuse it was asked, and nothing was changed.
+pub(super) struct Ready {
+    pub(super) nats: Nats,
+    pub(super) database: Database,
+    pub(super) stream: Stream,
+    pub(super) name: String,
+    pub(super) selection: Selection,
+    pub(super) read: u64,
+    pub(super) is_cut: bool,
+    /// Holds the right to this name.
+    pub(super) session: PgConnection,
+}
+
+/// Asks everything that could refuse the replay.
+pub(super) async fn prepare(
+    config: &Config,
+    options: &Options,
+    clock: Clock,
+    shutdown: &Shutdown,
+) -> Result<Ready, Error> {
+    let name = options.name.clone().unwrap_or_else(|| options.asked.name());
+    let database = Database::of(&config.database)?;
+    let mut session = database.connect().await?;
+    migrate::check(&mut session).await?;
+    let is_ours: bool = sqlx::query_scalar(include_str!("../../../sql/replay_lock.sql"))
+        .bind(&name)
+        .fetch_one(&mut session)
+        .await
+        .map_err(Error::database("ask whether this replay runs already"))?;
+    if !is_ours {
+        return Err(Error::Running { name });
+    }
+    let nats = nats::connect(&config.nats, &format!("replay {name}"), shutdown).await?;
+    let stream = nats.jetstream.get_stream(STREAM).await.map_err(|_| Error::NoStream)?;
+    let cut = source::cut(&stream, &name).await?;
+    let is_cut = cut.is_some();
+    let (selection, read) = match cut {
+        Some((selection, read)) if selection.asked == options.asked => (selection, read),
+        Some(_) => return Err(Error::OtherOptions { name }),
+        None => {
+            let selection = select(&stream, &mut session, &options.asked, clock).await?;
+            let read = selection.first_sequence - 1;
+            (selection, read)
+        }
+    };
+    if let Some(table) = &options.table {
+        table::refuse_foreign(&mut session, table, &name, is_cut).await?;
+    }
+    Ok(Ready { nats, database, stream, name, selection, read, is_cut, session })
+}
+
+/// Settles what is replayed, and refuses what could be nothing.
+async fn select(
+    stream: &Stream,
+    session: &mut PgConnection,
+    asked: &Asked,
+    clock: Clock,
+) -> Result<Selection, Error> {
+    let state = &stream.cached_info().state;
+    if let Some(subject) = &asked.subject {
+        let of_subject = subjects(stream, subject).await.unwrap_or_default();
+        if of_subject.is_empty() {
+            let found = subjects(stream, ">").await?.join(", ");
+            return Err(Error::NoSuchSubject { subject: subject.clone(), found });
+        }
+    }
+    let files = match &asked.file {
+        Some(file) => Some(files(session, file).await?),
+        None => None,
+    };
+    // What nobody has settled yet must be settled by the consumers, or it would be missing in the sums of its file. A
+    // table of its own has no sums.
+    let end = if asked.into.is_some() { state.last_sequence } else { settled(stream).await? };
+    let first = asked.from_sequence.unwrap_or(state.first_sequence).max(1);
+    let last = asked.to_sequence.unwrap_or(end).min(end);
+    if asked.from_sequence.is_some() && first < state.first_sequence {
+        return Err(Error::Gap { from: first, to: state.first_sequence - 1 });
+    }
+    if first > last {
+        return Err(Error::Empty { first: state.first_sequence, last: end });
+    }
+    let selection = Selection::new(asked.clone(), (first, last), files, clock.now());
+    if selection.is_upside_down() { Err(Error::NoTime) } else { Ok(selection) }
+}
+
+/// Up to which sequence consumers have acknowledged everything.
+async fn settled(stream: &Stream) -> Result<u64, Error> {
+    match stream.consumer_info(DURABLE).await {
+        Ok(info) => Ok(info.ack_floor.stream_sequence),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(0),
+        Err(error) => Err(Error::broker("look at what consumers have read", error)),
+    }
+}
+
+/// Subjects that fit `filter` and have messages.
+async fn subjects(stream: &Stream, filter: &str) -> Result<Vec<String>, Error> {
+    let failed = |error| Error::broker("list the subjects of the stream", error);
+    let listed = stream.info_with_subjects(filter).await.map_err(failed)?;
+    let mut subjects: Vec<String> = listed
+        .map_ok(|(subject, _)| subject)
+        .try_collect()
+        .await
+        .map_err(|error| Error::broker("list the subjects of the stream", error))?;
+    subjects.sort_unstable();
+    Ok(subjects)
+}
+
+async fn files(session: &mut PgConnection, file: &str) -> Result<HashSet<FileId>, Error> {
+    let found: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/replay_files.sql"))
+        .bind(file)
+        .fetch_all(session)
+        .await
+        .map_err(Error::database("look for the file"))?;
+    if found.is_empty() {
+        return Err(Error::NoSuchFile(file.to_owned()));
+    }
+    Ok(found.into_iter().map(FileId::from).collect())
+}

@@ -1,0 +1,257 @@
+//! The proof: which rows of each file are in the tables, counted from the tables themselves.
+//!
+//! A database enters, a [`FileLedger`] for each file leaves. All of it is read in one snapshot, so that it is right
+//! beside consumers that write meanwhile.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use common::RowSet;
+use common::origin::Row;
+use futures::TryStreamExt;
+use secrecy::SecretString;
+use sqlx::{Connection, PgConnection};
+
+use crate::account::FileAccount;
+use crate::connect::{self, Database};
+use crate::fetch::Position;
+use crate::going_back::{self, Error as GoneBack};
+use crate::migrate;
+
+/// Rows of a block, a bit each.
+const BLOCK: i64 = 64;
+
+/// Why nothing can be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No database.
+    #[error(transparent)]
+    Connect(#[from] connect::Error),
+    /// It has no tables, or those of an older version.
+    #[error(transparent)]
+    Schema(#[from] migrate::Error),
+    /// It does not answer.
+    #[error("failed to read which rows are in the tables")]
+    Read(#[source] sqlx::Error),
+}
+
+/// One file: its account, counted from the tables, and the rows that are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLedger {
+    /// Its account; `events`, `duplicates` and `corrupt_records` are what the tables hold.
+    pub account: FileAccount,
+    /// Its rows that are in a table.
+    pub present: RowSet,
+    /// Its rows that are there more than once, by the tables that they are in, such as `events and duplicates`.
+    pub twice: BTreeMap<String, RowSet>,
+}
+
+impl FileLedger {
+    /// Of a file that the database knows nothing of.
+    pub fn nothing_of(file_id: i64, file: String) -> Self {
+        Counted::default().into_ledger(unknown(file_id, file))
+    }
+
+    /// The rows that were read and are in no table. While the file is open they may be on their way.
+    pub fn missing(&self) -> RowSet {
+        self.present.missing_up_to(self.account.rows_read)
+    }
+
+    /// The rows that are there although they were not read, and those that are there twice.
+    pub fn too_many(&self) -> RowSet {
+        let beyond = self.beyond();
+        let twice = self.twice.values().flat_map(|rows| rows.ranges());
+        beyond.ranges().iter().chain(twice).copied().collect()
+    }
+
+    /// The rows that are there although they were not read: before the first, or behind the last one. What was read
+    /// of an open file is not known yet, and of a truncated one at least as much as its account says.
+    pub fn beyond(&self) -> RowSet {
+        let last = if self.account.state == "finished" { self.account.rows_read } else { Row::MAX };
+        let outside =
+            |&(first, end): &(Row, Row)| [(first, end.min(0)), (first.max(last.saturating_add(1)), end)];
+        self.present.ranges().iter().flat_map(outside).filter(|(first, end)| first <= end).collect()
+    }
+}
+
+/// Reads what is there of each file, in the order of their paths.
+pub async fn read(url: &SecretString) -> Result<Vec<FileLedger>, Error> {
+    read_files(url, None).await
+}
+
+/// Reads what is there of `files`, or of all.
+pub async fn read_files(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<FileLedger>, Error> {
+    let mut connection = Database::at(url)?.connect().await?;
+    migrate::check(&mut connection).await?;
+    snapshot(&mut connection, files).await.map_err(Error::Read)
+}
+
+/// Why the database cannot be relied on, if it knows less of the stream that was made at `stream_created` than the
+/// `acknowledged` sequence. One that follows another server may be late, and is not asked.
+pub async fn gone_back(
+    url: &SecretString,
+    stream_created: DateTime<Utc>,
+    acknowledged: u64,
+) -> Result<Option<GoneBack>, Error> {
+    let mut connection = Database::at(url)?.connect().await?;
+    let acknowledged = Position { stream_created: stream_created.trunc_subsecs(6), sequence: acknowledged };
+    match going_back::refuse(&mut connection, acknowledged).await {
+        Ok(()) | Err(GoneBack::Standby) => Ok(None),
+        Err(GoneBack::Database(error)) => Err(Error::Read(error)),
+        Err(why) => Ok(Some(why)),
+    }
+}
+
+async fn snapshot(connection: &mut PgConnection, files: Option<&[i64]>) -> sqlx::Result<Vec<FileLedger>> {
+    let mut snapshot =
+        connection.begin_with("begin transaction isolation level repeatable read, read only").await?;
+    let recorded: Vec<FileAccount> =
+        sqlx::query_as(include_str!("../../sql/accounts.sql")).bind(files).fetch_all(&mut *snapshot).await?;
+    let mut counted = count(&mut snapshot, files).await?;
+    name_twice(&mut snapshot, &mut counted).await?;
+    let known = recorded.into_iter().map(|account| {
+        let counted = counted.remove(&account.file_id).unwrap_or_default();
+        counted.into_ledger(account)
+    });
+    let mut ledgers: Vec<FileLedger> = known.collect();
+    let unknown =
+        |(file_id, counted): (i64, Counted)| counted.into_ledger(unknown(file_id, format!("file {file_id}")));
+    ledgers.extend(counted.into_iter().map(unknown));
+    Ok(ledgers)
+}
+
+/// A file of which there is neither an account nor a record of a batch.
+fn unknown(file_id: i64, file: String) -> FileAccount {
+    FileAccount {
+        file_id,
+        file,
+        rows_read: 0,
+        events: 0,
+        duplicates: 0,
+        corrupt_records: 0,
+        closed: false,
+        state: "open".to_owned(),
+    }
+}
+
+/// What the tables hold of one file.
+#[derive(Debug, Default)]
+struct Counted {
+    events: i64,
+    duplicates: i64,
+    corrupt_records: i64,
+    /// In rising order; those that touch are joined.
+    ranges: Vec<(Row, Row)>,
+    /// Blocks in which a row is there twice.
+    crowded: Vec<i64>,
+    twice: BTreeMap<String, RowSet>,
+}
+
+/// A row of the statement: a block of a file, the bits of its rows, and the counts of each table.
+type Block = (i64, i64, i64, i64, i64, i64);
+
+async fn count(connection: &mut PgConnection, files: Option<&[i64]>) -> sqlx::Result<BTreeMap<i64, Counted>> {
+    let mut counted = BTreeMap::<i64, Counted>::new();
+    let mut blocks =
+        sqlx::query_as::<_, Block>(include_str!("../../sql/present_rows.sql")).bind(files).fetch(connection);
+    while let Some((file_id, block, bits, events, duplicates, corrupt_records)) = blocks.try_next().await? {
+        let file = counted.entry(file_id).or_default();
+        file.events += events;
+        file.duplicates += duplicates;
+        file.corrupt_records += corrupt_records;
+        let bits = bits.cast_unsigned();
+        file.add(block * BLOCK, bits);
+        if events + duplicates + corrupt_records > i64::from(bits.count_ones()) {
+            file.crowded.push(block);
+        }
+    }
+    Ok(counted)
+}
+
+async fn name_twice(connection: &mut PgConnection, counted: &mut BTreeMap<i64, Counted>) -> sqlx::Result<()> {
+    let crowded =
+        counted.iter().flat_map(|(file_id, file)| file.crowded.iter().map(|block| (*file_id, *block)));
+    let (files, blocks): (Vec<i64>, Vec<i64>) = crowded.unzip();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(i64, Row, String)> = sqlx::query_as(include_str!("../../sql/rows_there_twice.sql"))
+        .bind(files)
+        .bind(blocks)
+        .fetch_all(connection)
+        .await?;
+    let mut twice = BTreeMap::<(i64, String), Vec<(Row, Row)>>::new();
+    for (file_id, row, tables) in rows {
+        twice.entry((file_id, tables)).or_default().push((row, row));
+    }
+    for ((file_id, tables), rows) in twice {
+        counted.entry(file_id).or_default().twice.insert(tables, rows.into_iter().collect());
+    }
+    Ok(())
+}
+
+impl Counted {
+    /// Adds the rows from `start` on whose bits are set.
+    fn add(&mut self, start: Row, mut bits: u64) {
+        let mut row = start;
+        while bits != 0 {
+            let gap = bits.trailing_zeros();
+            let run = (bits >> gap).trailing_ones();
+            let first = row + Row::from(gap);
+            let last = first + Row::from(run) - 1;
+            match self.ranges.last_mut() {
+                Some(before) if before.1 + 1 == first => before.1 = last,
+                _ => self.ranges.push((first, last)),
+            }
+            row = last + 1;
+            bits = bits.checked_shr(gap + run).unwrap_or(0);
+        }
+    }
+
+    fn into_ledger(self, account: FileAccount) -> FileLedger {
+        let account = FileAccount {
+            events: self.events,
+            duplicates: self.duplicates,
+            corrupt_records: self.corrupt_records,
+            ..account
+        };
+        FileLedger { account, present: self.ranges.into_iter().collect(), twice: self.twice }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranges(blocks: &[(i64, u64)]) -> String {
+        let mut counted = Counted::default();
+        for (block, bits) in blocks {
+            counted.add(block * BLOCK, *bits);
+        }
+        counted.ranges.into_iter().collect::<RowSet>().to_string()
+    }
+
+    #[test]
+    fn blocks_become_ranges() {
+        assert_eq!(ranges(&[(0, !1), (1, !0), (2, 0b11)]), "1-129");
+        assert_eq!(ranges(&[(0, 0b1011_0110), (2, 1 << 63), (3, 1)]), "1-2, 4-5, 7, 191-192");
+        assert_eq!(ranges(&[(1, !0), (3, 0)]), "64-127");
+    }
+
+    fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileLedger {
+        let account = FileAccount { rows_read, state: state.to_owned(), ..unknown(7, "a.csv".to_owned()) };
+        FileLedger { account, present: present.iter().copied().collect(), twice: BTreeMap::new() }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_too_many_is_told_by_its_rows() {
+        let mut finished = ledger("finished", 9, &[(0, 2), (4, 6), (9, 12)]);
+        finished.twice.insert("events and duplicates".to_owned(), [(5, 5)].into_iter().collect());
+        assert_eq!(finished.missing().to_string(), "3, 7-8");
+        assert_eq!(finished.too_many().to_string(), "0, 5, 10-12");
+        let open = ledger("open", 0, &[(1, 12)]);
+        assert!(open.missing().is_empty() && open.too_many().is_empty());
+        let truncated = ledger("truncated", 9, &[(1, 10)]);
+        assert!(truncated.missing().is_empty() && truncated.too_many().is_empty());
+    }
+}

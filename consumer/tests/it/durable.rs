@@ -1,0 +1,196 @@
+//! A broker that forgets, goes back, or is not ready.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use common::stream;
+use sandbox::testing::{Log, Proxy};
+
+use crate::bed::{Bed, rows, until};
+use crate::broker::Broker;
+
+impl Bed {
+    /// What a tailer does at each connection, before it publishes.
+    async fn ensure_stream(&mut self) -> DateTime<Utc> {
+        until("JetStream is ready", async || self.jetstream.query_account().await.is_ok()).await;
+        let (stream, incarnation) = stream::ensure(&self.jetstream, &self.config.stream).await.unwrap();
+        self.stream = stream;
+        incarnation.created.trunc_subsecs(6)
+    }
+
+    /// Consumes what there is.
+    async fn consume(&self, events: i64) {
+        let replica = self.replica();
+        self.until("select count(*) from events", events).await;
+        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+        replica.drain().await;
+    }
+
+    async fn is_whole(&self, events: i64) {
+        self.until("select count(*) from events", events).await;
+        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+        assert_eq!(self.count("select count(*) from duplicates").await, 0);
+        assert_eq!(self.count("select sum(events) from batch_files").await, events);
+    }
+}
+
+/// The stream has lost its second hundred messages, which the durable had delivered and seen acknowledged.
+async fn stream_that_lost_its_end(broker: &mut Broker) -> Bed {
+    let bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.consume(100).await;
+    broker.stop().await;
+    let copy = broker.copy(&broker.messages());
+    broker.start_again().await;
+    until("JetStream is ready", async || bed.jetstream.query_account().await.is_ok()).await;
+    bed.publish_rows(rows(8, 100)).await;
+    bed.consume(200).await;
+    broker.stop().await;
+    Broker::put_back(&copy, &broker.messages());
+    bed
+}
+
+#[tokio::test]
+async fn rule_durable_is_not_ahead() {
+    let mut broker = Broker::start().await;
+    let mut bed = stream_that_lost_its_end(&mut broker).await;
+    broker.start_again().await;
+    // So many that the durable is not ahead any longer when the consumer comes.
+    bed.ensure_stream().await;
+    bed.publish_rows(rows(9, 150)).await;
+    let replica = bed.replica();
+    bed.is_whole(350).await;
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn rule_durable_is_not_ahead_of_a_stream_that_is_put_back_under_a_running_consumer() {
+    let mut broker = Broker::start().await;
+    let mut bed = stream_that_lost_its_end(&mut broker).await;
+    broker.start_again().await;
+    let replica = bed.replica();
+    broker.stop().await;
+    broker.start_again().await;
+    bed.ensure_stream().await;
+    bed.publish_rows(rows(9, 50)).await;
+    bed.is_whole(250).await;
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_put_back_to_an_older_copy_is_read_on() {
+    let mut broker = Broker::start().await;
+    let mut bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.consume(100).await;
+    broker.stop().await;
+    let copy = broker.copy(&broker.store());
+    broker.start_again().await;
+    let replica = bed.replica();
+    bed.ensure_stream().await;
+    bed.publish_rows(rows(8, 100)).await;
+    bed.is_whole(200).await;
+    broker.stop().await;
+    Broker::put_back(&copy, &broker.store());
+    broker.start_again().await;
+    bed.ensure_stream().await;
+    bed.publish_rows(rows(8, 100)).await;
+    bed.publish_rows(rows(9, 50)).await;
+    bed.is_whole(250).await;
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_deleted_under_a_running_consumer_is_read_anew_at_once() {
+    let log = Log::listen();
+    let mut broker = Broker::start().await;
+    let mut bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    let replica = bed.replica();
+    bed.publish_rows(rows(7, 100)).await;
+    bed.is_whole(100).await;
+    broker.stop().await;
+    std::fs::remove_dir_all(broker.store()).unwrap();
+    broker.start_again().await;
+    let created = bed.ensure_stream().await;
+    bed.publish_rows(rows(8, 100)).await;
+    let published = Instant::now();
+    bed.is_whole(200).await;
+    assert!(published.elapsed() < Duration::from_secs(5), "{:?}", published.elapsed());
+    assert!(bed.newest_incarnation().await == created, "batches are recorded under the new stream");
+    replica.drain().await;
+    assert!(log.lines("WARN").iter().all(|line| line.contains("connection to nats-server lost")));
+}
+
+#[tokio::test]
+async fn a_stream_that_others_made_anew_while_the_connection_was_lost_is_recognised() {
+    let mut bed = Bed::start().await;
+    let proxy = Proxy::to(bed.config.nats.url.as_ref().unwrap()).await;
+    let replica = bed.replica_with(|config| config.nats.url = Some(proxy.url()));
+    bed.publish_rows(rows(7, 100)).await;
+    bed.is_whole(100).await;
+    proxy.cut();
+    bed.jetstream.delete_stream(stream::STREAM).await.unwrap();
+    let created = bed.ensure_stream().await;
+    // Another replica makes the durable, too: to ours everything looks as before.
+    bed.publish_rows(rows(8, 50)).await;
+    bed.consume(150).await;
+    bed.publish_rows(rows(9, 50)).await;
+    proxy.mend();
+    bed.is_whole(200).await;
+    assert_eq!(bed.newest_incarnation().await, created);
+    replica.drain().await;
+}
+
+impl Bed {
+    /// The life of the stream under which the newest batch is recorded.
+    async fn newest_incarnation(&self) -> DateTime<Utc> {
+        let newest = "select stream_created from batches order by committed_at desc limit 1";
+        sqlx::query_scalar(newest).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_ready_at_the_start_is_waited_for() {
+    let log = Log::listen();
+    let broker = Broker::start().await;
+    let bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    bed.publish_rows(rows(7, 100)).await;
+    broker.reload(|config| config.replace(r#""jetstream": "enabled""#, r#""jetstream": "disabled""#));
+    until("JetStream is off", async || bed.jetstream.query_account().await.is_err()).await;
+    let replica = bed.replica();
+    until("it is told", async || !log.lines("WARN the subscription is in trouble").is_empty()).await;
+    // Another one can be asked to stop while it waits.
+    let other = bed.replica();
+    until("it is told", async || log.lines("WARN the subscription is in trouble").len() == 2).await;
+    other.shutdown.drain();
+    assert!(other.end().await.is_err());
+
+    broker.reload(|config| config.replace(r#""jetstream": "disabled""#, r#""jetstream": "enabled""#));
+    bed.is_whole(100).await;
+    replica.drain().await;
+    assert_eq!(log.lines("WARN").len(), 2, "{:#?}", log.lines(""));
+    assert_eq!(log.lines("the subscription is back").len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_broker_does_not_permit_stops_the_consumer() {
+    let broker = Broker::start().await;
+    let bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    broker.reload(|config| {
+        let deny = r#""users": [{ "permissions": { "publish": { "deny": "$JS.API.CONSUMER.>" } }, "#;
+        let narrow = config.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(narrow.contains(r#""users": [ { "#));
+        narrow.replace(r#""users": [ { "#, deny)
+    });
+    let asked = Instant::now();
+    let error = loop {
+        // Until the server has read its configuration.
+        let replica = bed.replica();
+        replica.shutdown.drain();
+        if let Err(error) = replica.end().await {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("does not allow") && error.contains("$JS.API.CONSUMER."), "{error}");
+    assert!(asked.elapsed() < Duration::from_secs(5));
+}

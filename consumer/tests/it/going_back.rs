@@ -1,0 +1,121 @@
+//! A database that has lost what it had committed.
+
+use std::time::Duration;
+
+use consumer::WhenGoneBack;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Executor as _};
+
+use crate::bed::{Bed, replica_of, rows, until};
+
+impl Bed {
+    /// Consumes what there is.
+    async fn consume_all(&self, events: i64) {
+        let replica = self.replica();
+        self.until("select count(*) from events", events).await;
+        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+        replica.drain().await;
+    }
+
+    /// Takes a copy of the database as it is.
+    async fn copy(&mut self) -> SecretString {
+        // Nobody may be connected meanwhile.
+        self.pool.close().await;
+        let options: PgConnectOptions = self.url.expose_secret().parse().unwrap();
+        let name = options.get_database().unwrap().to_owned();
+        let mut server = options.database("postgres").connect().await.unwrap();
+        let copy = format!("create database copy_of_{name} template {name}");
+        until("nobody is connected", async || server.execute(copy.as_str()).await.is_ok()).await;
+        let url = self.url.expose_secret();
+        self.pool = PgPoolOptions::new().max_connections(4).connect(url).await.unwrap();
+        url.replace(&name, &format!("copy_of_{name}")).into()
+    }
+
+    /// Goes on with another database.
+    async fn use_database(&mut self, url: SecretString) {
+        self.pool = PgPoolOptions::new().max_connections(4).connect(url.expose_secret()).await.unwrap();
+        self.config.database.url = Some(url.clone());
+        self.url = url;
+    }
+}
+
+#[tokio::test]
+async fn rule_going_back_is_noticed() {
+    let mut bed = Bed::start().await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.consume_all(100).await;
+    let backup = bed.copy().await;
+    bed.publish_rows(rows(8, 50)).await;
+    bed.consume_all(150).await;
+
+    bed.use_database(backup).await;
+    bed.publish_rows(rows(9, 3)).await;
+    let error = bed.replica().end().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the database has gone back: it has what was committed up to message 100 of stream EVENTS, but messages up \
+         to 150 were acknowledged; run `millrace heal`"
+    );
+    assert_eq!(bed.unread().await, (0, 3));
+    assert_eq!(bed.count("select count(*) from events").await, 100);
+
+    // Whoever publishes again what is missing lets a replica go on, and with its first batch the others may, too.
+    bed.publish_rows(rows(8, 50)).await;
+    let healing = replica_of(bed.config.clone(), WhenGoneBack::GoOn);
+    bed.until("select count(*) from events", 153).await;
+    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    healing.drain().await;
+    bed.publish_rows(rows(10, 10)).await;
+    bed.consume_all(163).await;
+    assert_eq!(bed.count("select count(*) from duplicates").await, 0);
+}
+
+#[tokio::test]
+async fn rule_going_back_is_noticed_when_the_database_was_emptied() {
+    let bed = Bed::start().await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.consume_all(100).await;
+    bed.pool.execute("truncate events, batches, batch_files").await.unwrap();
+    let error = bed.replica().end().await.unwrap_err().to_string();
+    assert!(error.contains("up to message 0 of stream EVENTS"), "{error}");
+}
+
+#[tokio::test]
+async fn rule_going_back_is_noticed_and_nothing_else_is_taken_for_it() {
+    let bed = Bed::start().await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.consume_all(100).await;
+    // A new stream has batches of its own, and a new durable has acknowledged nothing of what was purged.
+    bed.jetstream.delete_stream(common::stream::STREAM).await.unwrap();
+    common::stream::ensure(&bed.jetstream, &bed.config.stream).await.unwrap();
+    bed.publish_rows(rows(8, 100)).await;
+    bed.stream.purge().await.unwrap();
+    bed.publish_rows(rows(9, 10)).await;
+    bed.consume_all(110).await;
+    bed.consume_all(110).await;
+}
+
+#[tokio::test]
+async fn rule_going_back_is_noticed_under_a_running_consumer() {
+    let bed = Bed::start().await;
+    let replica = bed.replica_with(|config| config.consumer.ack_wait = Duration::from_secs(60));
+    bed.publish_rows(rows(7, 100)).await;
+    bed.until("select count(*) from events", 100).await;
+    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    // The server fails over to a replica that had not heard of the last commits.
+    bed.pool.execute("truncate events, batches, batch_files").await.unwrap();
+    bed.pool
+        .execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and application_name = 'millrace consumer'",
+        )
+        .await
+        .unwrap();
+    bed.publish_rows(rows(8, 50)).await;
+    let error = replica.end().await.unwrap_err().to_string();
+    assert!(error.starts_with("the database has gone back: batch 1000000000 had committed"), "{error}");
+    assert!(error.ends_with("run `millrace heal`"), "{error}");
+    assert_eq!(bed.count("select count(*) from events").await, 0);
+    assert_eq!(bed.unread().await, (50, 0));
+}

@@ -1,0 +1,50 @@
+//! `nats.conf` gives each user what its part needs.
+
+use common::{Shutdown, nats, stream};
+use sandbox::testing::Log;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::bed::{Bed, finished, rows, until};
+use crate::broker::Broker;
+
+/// Lets `broker` use the users of the repository's `nats.conf`, and gives its URL for one of them.
+fn users_of_nats_conf(broker: &Broker) -> impl Fn(&str) -> SecretString {
+    broker.reload(|generated| {
+        let generated: Value = serde_json::from_str(&generated).unwrap();
+        let conf = include_str!("../../../nats.conf")
+            .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
+            .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+            .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
+        ["PRODUCER", "CONSUMER", "OPERATOR"]
+            .iter()
+            .fold(conf, |conf, user| format!("{user}_PASSWORD: secret\n{conf}"))
+    });
+    let server = broker.url.expose_secret().split_once('@').unwrap().1.to_owned();
+    move |user| format!("nats://{user}:secret@{server}").into()
+}
+
+#[tokio::test]
+async fn nats_conf_permits_all_that_a_consumer_does() {
+    let log = Log::listen();
+    let broker = Broker::start().await;
+    let url = users_of_nats_conf(&broker);
+    let mut bed = Bed::at(sandbox::testing::postgres_database().await, url("operator")).await;
+    bed.jetstream.delete_stream(stream::STREAM).await.unwrap();
+
+    let replica = bed.replica_with(|config| config.nats.url = Some(url("consumer")));
+    until("the durable is made", async || bed.stream.consumer_info(stream::DURABLE).await.is_ok()).await;
+    bed.publish_account(&finished(7, 1, 100)).await;
+    bed.publish_rows(rows(7, 100)).await;
+    bed.until("select count(*) from files where closed_at is not null", 1).await;
+    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    // It is made anew where it is ahead.
+    bed.config.nats.url = Some(url("consumer"));
+    let consumer = nats::connect(&bed.config.nats, "test", &Shutdown::new()).await.unwrap();
+    let (stream, _) = stream::ensure(&consumer.jetstream, &bed.config.stream).await.unwrap();
+    stream.delete_consumer(stream::DURABLE).await.unwrap();
+    bed.publish_rows(rows(8, 100)).await;
+    bed.until("select count(*) from events", 200).await;
+    replica.drain().await;
+    assert!(log.lines("nats-server refuses").is_empty(), "{:#?}", log.lines(""));
+}

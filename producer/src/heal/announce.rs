@@ -1,0 +1,48 @@
+//! The accounts of files that the database does not know to be complete, as their checkpoints tell them.
+
+use common::wire::FileState;
+use common::Clock;
+
+use super::ledger::Ledger;
+use super::look::Before;
+use crate::checkpoint::{Checkpoint, State};
+use crate::map::Mapped;
+use crate::tail::Chunk;
+use crate::tail::reading::Reading;
+
+/// The accounts that are missing. Their revision is the time of the look, so that whatever a tailer has said since
+/// counts more. With `is_alone` no tailer runs, and files that are still being read are ours too.
+pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> Vec<Mapped> {
+    let mut chunk = Chunk::default();
+    for checkpoint in &before.checkpoints {
+        let known = ledger.file(checkpoint);
+        let is_known = known.revision.is_some();
+        let is_behind = known.is_open || known.rows_read < checkpoint.reached.row;
+        let state = match checkpoint.state {
+            // Whoever reads on announces it when its end is read.
+            State::Reading | State::Archiving { .. } if is_known || !is_alone => continue,
+            State::Reading | State::Archiving { .. } => FileState::Open,
+            _ if is_known && !is_behind => continue,
+            State::Truncated => FileState::Truncated,
+            State::Archived { .. } | State::Kept | State::Deleted => FileState::Finished,
+        };
+        announce(checkpoint, state, before, &mut chunk, ledger);
+    }
+    chunk.messages
+}
+
+fn announce(
+    checkpoint: &Checkpoint,
+    state: FileState,
+    before: &Before,
+    chunk: &mut Chunk,
+    ledger: &mut Ledger,
+) {
+    // Without a mapping there is no source to name; the stream may have the account.
+    let Some(mapping) = &checkpoint.mapping else { return };
+    let revision = before.taken.timestamp_micros();
+    if ledger.lacks_account(checkpoint.file_id, revision, checkpoint.reached.row) {
+        let mut reading = Reading::new(checkpoint.clone(), mapping, 0, 0);
+        reading.announce(state, Clock::Fixed(before.taken), chunk);
+    }
+}

@@ -1,0 +1,60 @@
+//! Where the file of a checkpoint is now. It may have been moved, or put back from a backup; what counts is its content.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use common::config::Config;
+
+use crate::checkpoint::{Checkpoint, Reached, State};
+use crate::tail::buffer::Buffer;
+use crate::tail::content::Got;
+use crate::tail::identity::hash;
+
+/// The file that holds what the checkpoint tells of; the error is a sentence that says why there is none.
+pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, String> {
+    let (landing, archive) = (config.landing_dir(), config.archive_dir());
+    let places = match &checkpoint.state {
+        State::Deleted => {
+            return Err("the file was deleted when it was closed, as tail.on_close says".to_owned());
+        }
+        State::Truncated => {
+            return Err("the file was rewritten or removed before it was closed".to_owned());
+        }
+        State::Archived { target } | State::Archiving { target } => {
+            [beside(target, &archive), beside(&checkpoint.path, &landing)].concat()
+        }
+        State::Kept | State::Reading => beside(&checkpoint.path, &landing),
+    };
+    let mut why = format!("{} is not there", places[0].display());
+    for place in places {
+        match holds(&place, checkpoint) {
+            Ok(true) => return Ok(place),
+            Ok(false) => why = format!("{} is not the file that was read", place.display()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => why = format!("{} cannot be read: {error}", place.display()),
+        }
+    }
+    Err(why)
+}
+
+/// The path as it was noted, and the same name in the directory that is configured now.
+fn beside(path: &Path, dir: &Path) -> Vec<PathBuf> {
+    let named = path.file_name().map(|name| dir.join(name));
+    [Some(path.to_owned()), named.filter(|named| named != path)].into_iter().flatten().collect()
+}
+
+/// Whether the file begins, and goes on up to the checkpoint's position, as the one that was read.
+fn holds(path: &Path, checkpoint: &Checkpoint) -> io::Result<bool> {
+    if !fs::metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let length = usize::try_from(checkpoint.identity.head_length).unwrap_or(usize::MAX);
+    let (mut beginning, _) = Buffer::open(path, &Reached::default())?;
+    while beginning.rest().len() < length && beginning.fill()? == Got::More {}
+    let head = beginning.rest().get(..length);
+    if head.is_none_or(|head| hash(head) != checkpoint.identity.head_hash) {
+        return Ok(false);
+    }
+    Ok(Buffer::open(path, &checkpoint.reached)?.0.fits(&checkpoint.reached))
+}

@@ -1,0 +1,289 @@
+//! Publishes again what the database lacks: from the stream where that still has the rows, from the files where not.
+//!
+//! What the database has enters as [`Known`] files; what became of those that lacked something leaves as [`Refilled`].
+//! A row goes out under the origin that it always had, so one that is there after all is recognised and not written
+//! twice. Nothing on disk changes.
+//!
+//! First go the accounts of files that the database does not know to be complete: a healing that is cut off leaves
+//! files whose law visibly does not hold. Then the stream is read through, then the files whose rows are in neither.
+
+mod look; // where stream and files stand
+mod ledger; // which rows are missing
+mod announce; // a checkpoint -> the account of its file
+mod scan; // the stream -> messages
+mod find; // a checkpoint -> its file, wherever that is now
+mod reread; // the file -> messages
+mod progress;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use common::config::Config;
+use common::nats::{self, Nats};
+use common::{Clock, FileId, RowSet, Shutdown, fault, stream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::checkpoint;
+use crate::lock::{self, Lock};
+use crate::map::Mapped;
+use crate::publish::{self, Publisher};
+use crate::tail::Chunk;
+use crate::{archive, purge};
+use ledger::Ledger;
+pub use look::{Before, Position};
+pub use progress::Progress;
+
+/// Chunks on their way to the publisher.
+const CHUNKS: usize = 4;
+
+/// Why rows cannot be published again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The checkpoint directory cannot be used.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// Checkpoints cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    /// The broker cannot be used.
+    #[error(transparent)]
+    Nats(#[from] nats::Error),
+    /// The stream cannot be used.
+    #[error(transparent)]
+    Stream(#[from] stream::Error),
+    /// The stream cannot be looked at.
+    #[error("failed to look at the stream {}", stream::STREAM)]
+    Look(#[source] async_nats::Error),
+    /// The stream cannot be read through.
+    #[error("failed to read the stream {} at message {sequence}", stream::STREAM)]
+    Read {
+        /// The first message that did not come.
+        sequence: u64,
+        /// What is wrong.
+        #[source]
+        source: async_nats::Error,
+    },
+    /// A file cannot be read.
+    #[error("failed to read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Publishing ended.
+    #[error(transparent)]
+    Publish(#[from] publish::Error),
+    /// What was sent is gone.
+    #[error("the stream lost data while it was healed; run `millrace heal` again")]
+    Lost,
+    /// Asked to stop.
+    #[error("stopped before everything was published again; run `millrace heal` again")]
+    Stopped,
+    /// A task panicked.
+    #[error("a part of the healing ended by a panic")]
+    Panic(#[from] JoinError),
+}
+
+/// What the database has of one file.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The file.
+    pub file_id: FileId,
+    /// Its path, or another name for people.
+    pub file: String,
+    /// The revision of its account; none where only rows of it are known.
+    pub revision: Option<i64>,
+    /// The rows that its account tells.
+    pub rows_read: i64,
+    /// Whether its account says that rows may still come.
+    pub is_open: bool,
+    /// The rows that are in a table.
+    pub present: RowSet,
+}
+
+/// A file of which the database lacked something.
+#[derive(Clone, Debug)]
+pub struct Refilled {
+    /// The file.
+    pub file_id: FileId,
+    /// Its path, or another name for people.
+    pub file: String,
+    /// Rows that the stream still had, and that were published again.
+    pub from_stream: RowSet,
+    /// Rows that were read from the file and published again.
+    pub from_file: RowSet,
+    /// Whether the database lacked its account, and that was published again.
+    pub account: bool,
+    /// Rows that nobody has any more.
+    pub lost: RowSet,
+    /// Why not; empty where nothing is lost.
+    pub why: String,
+}
+
+/// Whether messages really go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They do.
+    Publish,
+    /// Only what would go out is told.
+    DryRun,
+}
+
+/// A healing of one stream, from the files of one checkpoint directory.
+#[derive(Debug)]
+pub struct Heal {
+    config: Config,
+    nats: Nats,
+    clock: Clock,
+    /// Held where no tailer runs, so that files which are not closed are ours too.
+    lock: Option<Lock>,
+}
+
+impl Heal {
+    /// Connects, and takes the checkpoint directory unless a tailer has it.
+    pub async fn start(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
+        let nats = nats::connect(&config.nats, "millrace heal", shutdown).await?;
+        let lock = match lock::take(&config.checkpoint_dir()).await {
+            Ok(lock) => Some(lock),
+            Err(lock::Error::Taken { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if lock.is_some() {
+            archive::end_moves(&checkpoint::Store::open(&config.checkpoint_dir())?)?;
+        }
+        Ok(Self { config: config.clone(), nats, clock: Clock::System, lock })
+    }
+
+    /// Notes where files and stream stand. What the database has is to be read afterwards: then what it lacks of a
+    /// closed file, or of what was acknowledged, is missing and not merely late.
+    pub async fn look(&self) -> Result<Before, Error> {
+        look::look(&self.nats, &self.config, self.clock).await
+    }
+
+    /// How far consumers have come.
+    pub async fn position(&self) -> Result<Position, Error> {
+        look::position(&self.nats).await
+    }
+
+    /// Completes when the stream is so full that consumers have to read on before more can be published.
+    pub async fn short_of_room(&self) -> Result<(), Error> {
+        look::short_of_room(&self.nats).await
+    }
+
+    /// Publishes what is missing of what is `known`, and waits until the stream has it.
+    pub async fn publish(
+        &self,
+        before: Before,
+        known: Vec<Known>,
+        mode: Mode,
+        progress: Arc<Progress>,
+        shutdown: &Shutdown,
+    ) -> Result<Vec<Refilled>, Error> {
+        let events = before.events.clone();
+        let ledger = Ledger::new(known);
+        let ended = match mode {
+            Mode::DryRun => self.find(before, ledger, Outlet(None), progress).await,
+            Mode::Publish => self.publish_found(before, ledger, progress, shutdown).await,
+        };
+        scan::remove_durable(&events).await;
+        Ok(ended?.into_refilled())
+    }
+
+    async fn publish_found(
+        &self,
+        before: Before,
+        ledger: Ledger,
+        progress: Arc<Progress>,
+        shutdown: &Shutdown,
+    ) -> Result<Ledger, Error> {
+        let (wakes, mut loss) = mpsc::channel(1);
+        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let publisher = Publisher::new(
+            self.nats.clone(),
+            self.config.clone(),
+            Arc::clone(&before.store),
+            Arc::clone(&progress.sent),
+            wakes,
+            before.stream,
+        )
+        .await?;
+        let mut aids = JoinSet::new();
+        if self.lock.is_some() {
+            // No tailer makes room.
+            aids.spawn(purge::run(before.events.clone(), self.config.stream.clone()));
+        }
+        let sending = AbortOnDropHandle::new(tokio::spawn(publisher.run(chunks, shutdown.clone())));
+        let both = async {
+            let found = self.find(before, ledger, Outlet(Some(sender)), progress).await;
+            sending.await??;
+            fault::point("heal_published");
+            found
+        };
+        tokio::select! {
+            biased;
+            Some(_) = loss.recv() => Err(Error::Lost),
+            () = shutdown.draining() => Err(Error::Stopped),
+            ended = both => ended,
+        }
+    }
+
+    /// Sends every message that is missing to `outlet`.
+    async fn find(
+        &self,
+        before: Before,
+        mut ledger: Ledger,
+        outlet: Outlet,
+        progress: Arc<Progress>,
+    ) -> Result<Ledger, Error> {
+        let accounts = announce::missing(&before, self.lock.is_some(), &mut ledger);
+        outlet.send(accounts).await?;
+        scan::republish(&before, &mut ledger, &outlet, &progress).await?;
+        let files = reread::Files {
+            config: self.config.clone(),
+            max_payload: self.nats.client.server_info().max_payload,
+            is_alone: self.lock.is_some(),
+        };
+        tokio::task::spawn_blocking(move || {
+            files.republish(&before, &mut ledger, &outlet, &progress)?;
+            Ok(ledger)
+        })
+        .await?
+    }
+}
+
+/// Where messages go: to the publisher, or nowhere.
+struct Outlet(Option<mpsc::Sender<Chunk>>);
+
+/// The publisher has ended, and says itself why.
+impl From<mpsc::error::SendError<Chunk>> for Error {
+    fn from(_: mpsc::error::SendError<Chunk>) -> Self {
+        publish::Error::Closed.into()
+    }
+}
+
+impl Outlet {
+    async fn send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
+        if let Some(chunks) = self.0.as_ref().filter(|_| !messages.is_empty()) {
+            chunks.send(chunk_of(messages)).await?;
+            fault::point("heal_sent");
+        }
+        Ok(())
+    }
+
+    fn blocking_send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
+        if let Some(chunks) = self.0.as_ref().filter(|_| !messages.is_empty()) {
+            chunks.blocking_send(chunk_of(messages))?;
+            fault::point("heal_sent");
+        }
+        Ok(())
+    }
+}
+
+fn chunk_of(messages: Vec<Mapped>) -> Chunk {
+    Chunk { messages, ..Chunk::default() }
+}

@@ -1,0 +1,169 @@
+//! Rows that neither the database nor the stream has, read from their files once more and mapped as they were.
+//!
+//! A file is read twice: first to see that it still gives the rows that it gave, and only then to send those that are
+//! missing. A row must not go out under the number of another one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::config::Config;
+use common::origin::Row;
+use common::{Origin, RowSet};
+
+use super::find::find;
+use super::ledger::Ledger;
+use super::{Before, Error, Outlet, Progress};
+use crate::checkpoint::{Checkpoint, Reached, State};
+use crate::map::{Mapped, Mapping, Unmappable, source_of};
+use crate::tail::buffer::Buffer;
+use crate::tail::content::Got;
+use crate::tail::reading::{Chunk, Reading};
+use crate::tail::{head, settle};
+
+/// Reads files as the tailer does.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) config: Config,
+    /// The broker's limit.
+    pub(super) max_payload: usize,
+    /// Whether no tailer runs, which would have the files that are not closed.
+    pub(super) is_alone: bool,
+}
+
+impl Files {
+    /// Sends what is missing of each file, or notes why it cannot be had.
+    pub(super) fn republish(
+        &self,
+        before: &Before,
+        ledger: &mut Ledger,
+        outlet: &Outlet,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        for checkpoint in &before.checkpoints {
+            let missing = ledger.missing(checkpoint.file_id, checkpoint.reached.row);
+            if missing.is_empty() {
+                continue;
+            }
+            match self.file(checkpoint, before) {
+                Ok(file) => file.republish(&missing, ledger, outlet, progress)?,
+                Err(why) => ledger.cannot(checkpoint.file_id, why),
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of a checkpoint, if it still gives the rows that it gave.
+    fn file<'a>(&'a self, checkpoint: &'a Checkpoint, before: &Before) -> Result<Reread<'a>, String> {
+        if !self.is_alone && matches!(checkpoint.state, State::Reading | State::Archiving { .. }) {
+            return Err("the tailer that runs has not closed the file yet".to_owned());
+        }
+        let path = find(checkpoint, &self.config)?;
+        let mapping = match &checkpoint.mapping {
+            Some(mapping) => Arc::clone(mapping),
+            None => {
+                self.resolve(checkpoint, &path, before).map_err(|error| cannot(&path, &error))??
+            }
+        };
+        let file = Reread { files: self, checkpoint, path, mapping };
+        let then = checkpoint.reached;
+        let now = match file.rows(|_, _| Ok(())) {
+            Ok(now) => now,
+            Err(Error::File { path, source }) => return Err(cannot(&path, &source)),
+            Err(error) => return Err(error.to_string()),
+        };
+        if (now.row, now.published, now.rejected) == (then.row, then.published, then.rejected) {
+            return Ok(file);
+        }
+        Err(format!(
+            "{} gives {} events and {} rejected rows now, and gave {} and {}",
+            file.path.display(),
+            now.published,
+            now.rejected,
+            then.published,
+            then.rejected
+        ))
+    }
+
+    /// The mapping that the configuration gives now, for a checkpoint that does not tell the one of then.
+    fn resolve(
+        &self,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        before: &Before,
+    ) -> io::Result<Result<Arc<Mapping>, String>> {
+        let source = source_of(&self.config, &checkpoint.path);
+        let (mut buffer, _) = Buffer::open(path, &Reached::default())?;
+        let mut got = buffer.fill()?;
+        let splitter = settle::splitter(&source, &checkpoint.path, buffer.rest());
+        let head = loop {
+            match head::find(buffer.rest(), splitter, got != Got::More) {
+                Ok(Some(head)) => break head,
+                Ok(None) if got == Got::More => got = buffer.fill()?,
+                Ok(None) => return Ok(Err(format!("{} has no header", path.display()))),
+                Err(why) => return Ok(Err(why)),
+            }
+        };
+        let of_file = |file| before.store.of_file(file);
+        let mapping =
+            settle::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
+        Ok(mapping.map(Arc::new).map_err(|Unmappable(why)| why))
+    }
+}
+
+/// One file that is read again.
+#[derive(Debug)]
+struct Reread<'a> {
+    files: &'a Files,
+    checkpoint: &'a Checkpoint,
+    path: PathBuf,
+    mapping: Arc<Mapping>,
+}
+
+impl Reread<'_> {
+    fn republish(
+        &self,
+        missing: &RowSet,
+        ledger: &mut Ledger,
+        outlet: &Outlet,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        progress.expect(self.checkpoint.reached.row.unsigned_abs());
+        self.rows(|first, messages| {
+            let read = messages.len();
+            let wanted: Vec<(Row, Mapped)> =
+                (first..).zip(messages).filter(|(row, _)| missing.contains(*row)).collect();
+            progress.note(read, wanted.len());
+            for (row, _) in &wanted {
+                ledger.take_from_file(Origin { file: self.checkpoint.file_id, row: *row });
+            }
+            outlet.blocking_send(wanted.into_iter().map(|(_, message)| message).collect())
+        })?;
+        Ok(())
+    }
+
+    /// Gives the rows up to the checkpoint's position to `each`, some at a time, with the number of the first.
+    fn rows(&self, mut each: impl FnMut(Row, Vec<Mapped>) -> Result<(), Error>) -> Result<Reached, Error> {
+        let failed = |source| Error::File { path: self.path.clone(), source };
+        let Checkpoint { start, reached, .. } = *self.checkpoint;
+        let (mut buffer, seen) = Buffer::open(&self.path, &start).map_err(failed)?;
+        let begun = Checkpoint { reached: start, ..self.checkpoint.clone() };
+        let Files { config, max_payload, .. } = self.files;
+        let mut reading = Reading::new(begun, &self.mapping, *max_payload, config.tail.max_record_bytes);
+        loop {
+            let got = buffer.fill().map_err(failed)?;
+            // What a file has grown by since is another story, and may have changed its last line.
+            let at_end = buffer.cut(reached.offset) || got != Got::More;
+            let (mut chunk, first) = (Chunk::default(), reading.checkpoint.reached.row + 1);
+            reading.take(&mut buffer, at_end, seen.written_us, &mut chunk);
+            each(first, chunk.messages)?;
+            if at_end {
+                return Ok(reading.checkpoint.reached);
+            }
+        }
+    }
+}
+
+fn cannot(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}

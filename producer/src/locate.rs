@@ -1,0 +1,188 @@
+//! Reads one row of a file again, by the file's checkpoint. An origin enters, the row's bytes and where they stand leave.
+//!
+//! The file is read from its first row as the tailer reads it, so that row numbers are the same, and nothing is changed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::config::Config;
+use common::wire::{EventMessage, RejectMessage};
+use common::{FileId, Origin};
+use uuid::Uuid;
+
+use crate::checkpoint;
+use crate::known;
+use crate::map::{Mapped, Mapping};
+use crate::tail::buffer::Buffer;
+use crate::tail::content::Got;
+use crate::tail::reading::Reading;
+use crate::tail::records::Splitter;
+
+/// A limit that every broker has at least; its own may be higher.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A row as it stands in its file now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The file, where it is now.
+    pub path: PathBuf,
+    /// Offset of its first byte, uncompressed.
+    pub byte_start: i64,
+    /// Offset behind its last byte, its line end included.
+    pub byte_end: i64,
+    /// Its bytes without the line end; their beginning where `is_cut`.
+    pub raw: Vec<u8>,
+    /// Whether it is too long to be kept whole.
+    pub is_cut: bool,
+    /// What the row is.
+    pub read_as: ReadAs,
+}
+
+/// What a row becomes when it is mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadAs {
+    /// An event of this id.
+    Event(Uuid),
+    /// No event, with the reason for people.
+    Rejected(String),
+}
+
+/// Why a row cannot be read again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Checkpoints are not here, or not readable.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+    /// Another machine's file, or one whose checkpoint was deleted.
+    #[error("there is no checkpoint of file {file_id} in {}", dir.display())]
+    NoCheckpoint {
+        /// The file.
+        file_id: FileId,
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// Deleted, as `tail.on_close` asks.
+    #[error("{} was deleted when every row of it was in a table", path.display())]
+    Deleted {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else stands there.
+    #[error("{} is another file by now", path.display())]
+    Rewritten {
+        /// The path.
+        path: PathBuf,
+    },
+    /// How its columns were read is not known any more.
+    #[error("the checkpoint of {} does not tell how its columns were read", path.display())]
+    NoMapping {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is shorter.
+    #[error("{} has {rows} rows", path.display())]
+    NoRow {
+        /// The file.
+        path: PathBuf,
+        /// How many rows it has.
+        rows: i64,
+    },
+}
+
+/// Reads the row again. It takes as long as reading the file up to it.
+pub fn locate(config: &Config, origin: Origin) -> Result<Located, Error> {
+    Rows::open(config, origin.file)?.find(origin.row)
+}
+
+/// The rows of a file, read again from the first one on.
+#[derive(Debug)]
+pub struct Rows {
+    path: PathBuf,
+    buffer: Buffer,
+    got: Got,
+    mapping: Arc<Mapping>,
+    reading: Reading,
+}
+
+impl Rows {
+    /// Opens the file where it is now, if it is still the same.
+    pub fn open(config: &Config, file: FileId) -> Result<Self, Error> {
+        let dir = config.checkpoint_dir();
+        let found = known::load(&dir)?.unwrap_or_default().into_iter().find(|one| one.file_id == file);
+        let mut checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
+        let Some(path) = known::place(&checkpoint).map(Path::to_owned) else {
+            return Err(Error::Deleted { path: checkpoint.path });
+        };
+        let Some(mapping) = checkpoint.mapping.clone() else { return Err(Error::NoMapping { path }) };
+        let (buffer, _) = Buffer::open(&path, &checkpoint.start).map_err(read_error(&path))?;
+        if !buffer.fits(&checkpoint.start) {
+            return Err(Error::Rewritten { path });
+        }
+        checkpoint.reached = checkpoint.start;
+        let reading = Reading::new(checkpoint, &mapping, MAX_PAYLOAD, config.tail.max_record_bytes);
+        Ok(Self { path, buffer, got: Got::More, mapping, reading })
+    }
+
+    /// Reads on to the row `wanted`, which has to lie behind those that were found before.
+    pub fn find(&mut self, wanted: i64) -> Result<Located, Error> {
+        loop {
+            let row = self.reading.checkpoint.reached.row + 1;
+            // What the row is made of is gone from the buffer once it is read.
+            let before = (row == wanted).then(|| (self.buffer.offset(), self.buffer.rest().to_vec()));
+            match (self.reading.next(&mut self.buffer, self.got == Got::End, 0), before) {
+                (Some(message), Some((offset, rest))) => return Ok(self.located(&message, offset, &rest)),
+                (Some(_), None) => {}
+                (None, _) if self.got == Got::More => {
+                    self.got = self.buffer.fill().map_err(read_error(&self.path))?;
+                }
+                (None, _) => return Err(Error::NoRow { path: self.path.clone(), rows: row - 1 }),
+            }
+        }
+    }
+
+    /// `rest` is what stood at `offset` before the row was read.
+    fn located(&self, message: &Mapped, offset: u64, rest: &[u8]) -> Located {
+        // A rejected row says itself what it is, and may be longer than what was at hand.
+        if let Ok(reject) = serde_json::from_slice::<RejectMessage>(&message.payload) {
+            return Located {
+                path: self.path.clone(),
+                byte_start: reject.byte_start,
+                byte_end: reject.byte_end,
+                raw: reject.raw.0,
+                is_cut: reject.truncated,
+                read_as: ReadAs::Rejected(reject.message),
+            };
+        }
+        let event = serde_json::from_slice::<EventMessage<'_>>(&message.payload);
+        let splitter = Splitter { delimiter: self.mapping.delimiter, comment: self.mapping.comment };
+        let length = usize::try_from(self.buffer.offset() - offset).unwrap_or(rest.len()).min(rest.len());
+        let skipped = splitter.skip(&rest[..length], true).unwrap_or(0);
+        let raw = &rest[skipped..length];
+        let line = raw.strip_suffix(b"\n").map_or(raw, |raw| raw.strip_suffix(b"\r").unwrap_or(raw));
+        Located {
+            path: self.path.clone(),
+            byte_start: (offset + skipped as u64).cast_signed(),
+            byte_end: (offset + length as u64).cast_signed(),
+            raw: line.to_vec(),
+            is_cut: false,
+            read_as: event.map_or_else(
+                |error| ReadAs::Rejected(error.to_string()),
+                |event| ReadAs::Event(event.event_id),
+            ),
+        }
+    }
+}
+
+fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Read { path: path.to_owned(), source }
+}

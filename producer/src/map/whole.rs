@@ -1,0 +1,48 @@
+//! What is known of a row of which only the beginning can be kept: its length, and a digest of all of it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A row, taken in piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Whole {
+    length: u64,
+    hash: Sha256,
+}
+
+impl Whole {
+    /// A row that is at hand.
+    pub(crate) fn of(row: &[u8]) -> Self {
+        let mut whole = Self::default();
+        whole.add(row);
+        whole
+    }
+
+    /// The next bytes of the row.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.hash.update(bytes);
+    }
+}
+
+/// As `sha256sum` prints it.
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes with sha256 ", self.length)?;
+        self.hash.clone().finalize().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_does_not_depend_on_the_pieces() {
+        let mut pieces = Whole::of(b"a");
+        pieces.add(b"bc");
+        let abc = "3 bytes with sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!((pieces.to_string().as_str(), Whole::of(b"abc").to_string().as_str()), (abc, abc));
+    }
+}

@@ -1,0 +1,108 @@
+//! Whether an edited file can be sent: each of its rows has to say which rejected row it takes the place of.
+
+use std::path::{Path, PathBuf};
+
+use common::NoOrigin;
+use common::config::Config;
+use common::event::ORIGIN_COLUMN;
+use common::wire::RejectMessage;
+
+use crate::check;
+use crate::checkpoint::Reached;
+use crate::map::{delimiter_of_edited, origin_of};
+use crate::tail::buffer::Buffer;
+
+/// Why an edited file cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read, or would be parked.
+    #[error(transparent)]
+    Read(#[from] check::Error),
+    /// It is no edited file.
+    #[error(
+        "{}: its first column is not {ORIGIN_COLUMN}; write the rejected rows with `millrace rejects export DIR`, and \
+         keep that column",
+        path.display()
+    )]
+    NotEdited {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has a header and nothing else.
+    #[error("{}: there are no rows in it", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rows do not say what they take the place of.
+    #[error(
+        "{} row {row}, column {ORIGIN_COLUMN}: {origin}; write there what `millrace rejects export` has written{}",
+        path.display(),
+        if *more == 0 { String::new() } else { format!(", and in {more} more rows") }
+    )]
+    BadOrigin {
+        /// The file.
+        path: PathBuf,
+        /// The first of these rows.
+        row: i64,
+        /// What stands there.
+        origin: NoOrigin,
+        /// How many more there are.
+        more: usize,
+    },
+}
+
+/// How many rows the edited file at `path` has, where it can be sent as a whole.
+pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
+    let read = |source| check::Error::Read { path: path.to_owned(), source };
+    let mut beginning = Buffer::open(path, &Reached::default()).map_err(read)?.0;
+    beginning.fill().map_err(read)?;
+    let Some(delimiter) = delimiter_of_edited(beginning.rest()) else {
+        return Err(Error::NotEdited { path: path.to_owned() });
+    };
+    let mut wrong = Vec::new();
+    let (_, reached) = check::read(config, path, |row, message| {
+        if message.rejected.is_none() {
+            return;
+        }
+        let Ok(reject) = serde_json::from_slice::<RejectMessage>(&message.payload) else { return };
+        if let Err(origin) = origin_of(&reject.raw.0, delimiter) {
+            wrong.push((row, origin));
+        }
+    })?;
+    let more = wrong.len().saturating_sub(1);
+    match wrong.into_iter().next() {
+        Some((row, origin)) => Err(Error::BadOrigin { path: path.to_owned(), row, origin, more }),
+        None if reached.row == 0 => Err(Error::Empty { path: path.to_owned() }),
+        None => Ok(reached.row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<i64, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, text).unwrap();
+        let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        check(&config, &path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_row_has_to_say_which_row_it_takes_the_place_of() {
+        let header = "millrace_origin;event;time\r\n";
+        assert_eq!(checked(&format!("\u{feff}{header}7:1;view;2024-01-01 00:00:00\r\n7:2;few\r\n")), Ok(2));
+        let error = checked(&format!("{header}7:1;view;soon\nx;view;soon\n;few\n")).unwrap_err();
+        assert!(error.contains("row 2, column millrace_origin: \"x\" is no origin"), "{error}");
+        assert!(error.ends_with("and in 1 more rows"), "{error}");
+        assert!(checked(header).unwrap_err().ends_with("there are no rows in it"));
+        assert!(
+            checked("event,time\nview,2024-01-01 00:00:00\n")
+                .unwrap_err()
+                .contains("its first column is not")
+        );
+        assert!(checked("millrace_origin,what\n7:1,x\n").unwrap_err().contains("no column for event_type"));
+    }
+}

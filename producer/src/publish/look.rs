@@ -1,0 +1,52 @@
+//! Looking whether the stream is still the one that it was, and going on from what is found.
+
+use std::time::Duration;
+
+use common::stream;
+use tokio::sync::mpsc;
+
+use super::{Error, Publisher};
+use crate::loss;
+use crate::tail::{Chunk, Wake};
+
+impl Publisher {
+    /// After a reconnect no acknowledgement of before will come, and a stream that is gone has to be made again. Either
+    /// all that is on its way is sent again, or, where the stream lost what it had acknowledged, everything that is not
+    /// closed.
+    pub(super) async fn look_again(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
+        let Ok((events, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
+            // Not ready yet: it stays in doubt.
+            return Ok(());
+        };
+        self.is_in_doubt = false;
+        if !loss::is_lost(&events, now, &self.position()).await {
+            for (number, subject, payload) in self.window.late(Duration::ZERO) {
+                self.progress.resent();
+                self.send(number, subject, payload).await?;
+            }
+            return Ok(());
+        }
+        tracing::warn!(
+            last_acknowledged = self.last.0,
+            last_kept = now.last_sequence,
+            made_again = now.created != self.created,
+            "stream lost data, publishing again what is not closed"
+        );
+        self.created = now.created;
+        self.last = (now.last_sequence, None);
+        self.generation += 1;
+        self.backlog.clear();
+        self.window.clear();
+        self.refused = None;
+        let rewind = Wake::Rewind(self.generation);
+        // The tailer may itself be waiting for room; what it gives until it has read this is void.
+        let send = self.wakes.send(rewind);
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                _ = &mut send => return Ok(()),
+                Some(_) = chunks.recv() => {}
+            }
+        }
+    }
+}

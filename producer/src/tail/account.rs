@@ -1,0 +1,41 @@
+//! The account of a file: what the ledger is to know of it. A checkpoint enters, a message leaves.
+
+use async_nats::Subject;
+use common::stream;
+use common::wire::{FileMessage, FileState, VERSION};
+
+use crate::checkpoint::{Checkpoint, Reached};
+use crate::map::{Mapped, Mapping};
+
+/// The longest header, in bytes, that an account tells.
+const LONGEST_HEADER: usize = 64 << 10;
+
+/// The account of what was read so far. A higher `revision` replaces a lower one.
+pub(crate) fn message(checkpoint: &Checkpoint, mapping: &Mapping, state: FileState, revision: i64) -> Mapped {
+    let Reached { row, published, rejected, offset, .. } = checkpoint.reached;
+    let message = FileMessage {
+        v: VERSION,
+        file_id: checkpoint.file_id,
+        revision,
+        path: checkpoint.path.to_string_lossy().into_owned(),
+        source: mapping.source.clone(),
+        bytes: offset.cast_signed(),
+        state,
+        rows_read: row,
+        published,
+        rejected,
+        header: header(mapping),
+        delimiter: Some(char::from(mapping.delimiter)),
+    };
+    let payload = serde_json::to_vec(&message).unwrap_or_default().into();
+    Mapped { subject: Subject::from_static(stream::FILE), payload, rejected: None }
+}
+
+/// The column names, unless they are so long that the account might not fit a message.
+fn header(mapping: &Mapping) -> Vec<String> {
+    if mapping.header.iter().map(String::len).sum::<usize>() > LONGEST_HEADER {
+        return Vec::new();
+    }
+    // PostgreSQL can store no NUL.
+    mapping.header.iter().map(|name| name.replace('\0', "\u{2400}")).collect()
+}

@@ -1,0 +1,131 @@
+//! Which file it is that was met: one that was read before, under whatever name, or a new one.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use super::{Context, Followed, Turn, holds};
+use crate::checkpoint::{Ahead, Checkpoint, State};
+use crate::map::Unmappable;
+use crate::tail::buffer::Buffer;
+use crate::tail::content::Got;
+use crate::tail::identity::{Identity, hash};
+use crate::tail::reading::{Chunk, Reading};
+use crate::tail::{head, settle, truncated};
+
+impl Followed {
+    /// Settles which file this is as soon as its header and first record are there; `None` until then.
+    pub(super) fn identify(
+        &mut self,
+        context: &Context,
+        got: Got,
+        finish: bool,
+        chunk: &mut Chunk,
+    ) -> io::Result<Option<Turn>> {
+        let bytes = self.buffer.rest();
+        let splitter = settle::splitter(&self.source, &self.path, bytes);
+        let head = head::find(bytes, splitter, finish && got == Got::End);
+        if matches!(head, Ok(None)) && got != Got::End {
+            return Ok(None);
+        }
+        let mut known = context.store.of_inode(self.seen.inode);
+        known.retain(|one| !self.is_elsewhere(one));
+        let (fitting, mut others): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|one| one.identity.fits(self.seen.inode, bytes));
+        let head = match head {
+            Ok(Some(head)) => head,
+            unsettled => {
+                // What it was before, its beginning would still tell.
+                self.end_others(context, &others, chunk)?;
+                return Ok(unsettled.err().map(Turn::Parked));
+            }
+        };
+        let archived = fitting.iter().find_map(|one| self.is_archived(one));
+        let mut incarnation = 0;
+        for one in fitting {
+            if self.reading.is_none() && self.resume(context, &one)? {
+                continue;
+            }
+            if one.identity.head_length == head.length as u64 {
+                incarnation = incarnation.max(one.identity.incarnation + 1);
+            }
+            others.push(one);
+        }
+        self.end_others(context, &others, chunk)?;
+        if self.reading.is_some() {
+            return Ok(Some(Turn::More));
+        }
+        if let Some(why) = archived {
+            return Ok(Some(Turn::Parked(why)));
+        }
+        if self.path.to_str().is_none() {
+            return Ok(Some(Turn::Parked("its name is not UTF-8; rename it".to_owned())));
+        }
+        let identity = Identity {
+            inode: self.seen.inode,
+            head_length: head.length as u64,
+            head_hash: hash(&self.buffer.rest()[..head.length]),
+            incarnation,
+        };
+        match self.start(context, identity, head, splitter.delimiter, chunk)? {
+            Ok(()) => Ok(Some(Turn::More)),
+            Err(Unmappable(why)) => Ok(Some(Turn::Parked(why))),
+        }
+    }
+
+    /// A file that was met before goes on where it was acknowledged. Says no where this is another one after all.
+    fn resume(&mut self, context: &Context, known: &Checkpoint) -> io::Result<bool> {
+        // A move to the archive that did not come about, of a file that has another name by now, is like no move.
+        let (State::Reading | State::Archiving { .. } | State::Kept, Some(mapping)) = (&known.state, &known.mapping)
+        else {
+            return Ok(false);
+        };
+        let (buffer, seen) = Buffer::open(&self.path, &known.reached)?;
+        let ahead = context.store.ahead(known.file_id).unwrap_or_else(|| Ahead::of(known));
+        if seen.inode != known.identity.inode || !holds(&self.path, &buffer, &known.reached, &ahead)? {
+            return Ok(false);
+        }
+        let mut checkpoint = known.clone();
+        checkpoint.move_to(&self.path);
+        if checkpoint.state != State::Kept {
+            checkpoint.state = State::Reading;
+        }
+        let max_record = context.config.tail.max_record_bytes;
+        let mut reading = Reading::new(checkpoint, mapping, context.max_payload, max_record);
+        reading.follow(ahead);
+        self.reading = Some(Box::new(reading));
+        self.buffer = buffer;
+        Ok(true)
+    }
+
+    /// Ends the accounts of files that had this inode and were rewritten while nobody looked.
+    fn end_others(&self, context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
+        for other in others.iter().filter(|other| other.state == State::Reading) {
+            tracing::warn!(
+                file = %other.path.display(),
+                rows_read = other.reached.row,
+                "was rewritten while nobody read it: what was read stands and cannot be published again, \
+                 what is there is a new file"
+            );
+            truncated::truncate(context, other, chunk).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a file that has this inode too is another one, on another device, which is still in its place.
+    fn is_elsewhere(&self, known: &Checkpoint) -> bool {
+        if !matches!(known.state, State::Reading | State::Kept) {
+            return false;
+        }
+        let (Ok(this), Some(place)) = (fs::metadata(&self.path), &known.absolute) else { return false };
+        fs::metadata(place).is_ok_and(|there| there.ino() == known.identity.inode && there.dev() != this.dev())
+    }
+
+    /// A sentence, where this is only another name of a file that is in the archive.
+    fn is_archived(&self, known: &Checkpoint) -> Option<String> {
+        let State::Archived { target } = &known.state else { return None };
+        let (this, archived) = (fs::metadata(&self.path).ok()?, fs::metadata(target).ok()?);
+        let is_same = (this.dev(), this.ino()) == (archived.dev(), archived.ino());
+        is_same.then(|| format!("is the same file as {}, which is done; remove this name", target.display()))
+    }
+}

@@ -1,0 +1,38 @@
+//! Files that are gone, or were rewritten, before they were closed: what was read of them stands, and the ledger is
+//! told so. Checkpoints enter, accounts leave, each with the mark behind it that says that it arrived.
+//!
+//! First the checkpoint says on disk that an account is owed, so that no crash can lose it; a later start sends it
+//! again. What it tells then is what was acknowledged by the last checkpoint, while more may be in the stream.
+
+use common::wire::FileState;
+
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::tail::account;
+use crate::tail::followed::Context;
+use crate::tail::reading::Chunk;
+
+/// Ends the reading of a file, which stands at `checkpoint`.
+pub(super) fn truncate(
+    context: &Context,
+    checkpoint: &Checkpoint,
+    chunk: &mut Chunk,
+) -> Result<(), checkpoint::Error> {
+    context.store.truncate(checkpoint.file_id)?;
+    common::fault::point("after_truncated");
+    tell(context, checkpoint, chunk);
+    Ok(())
+}
+
+/// The accounts that the stream may lack: a crash, or the loss of the stream, came in between.
+pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) {
+    for checkpoint in context.store.select(|checkpoint| checkpoint.owes_account) {
+        tell(context, &checkpoint, chunk);
+    }
+}
+
+fn tell(context: &Context, checkpoint: &Checkpoint, chunk: &mut Chunk) {
+    let Some(mapping) = &checkpoint.mapping else { return };
+    let revision = context.clock.micros();
+    chunk.messages.push(account::message(checkpoint, mapping, FileState::Truncated, revision));
+    chunk.marks.push(Checkpoint { state: State::Truncated, ..checkpoint.clone() });
+}

@@ -1,0 +1,92 @@
+//! The program `producer` as a process of its own, which can be killed as a machine kills it.
+
+use std::fs::OpenOptions;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use common::config::{Config, OnClose};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret as _;
+use tokio::process::{Child, Command};
+
+use crate::bed::Bed;
+
+/// Longer than any of them takes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A producer that runs. It is killed when it is dropped.
+pub(crate) struct Producer {
+    child: Child,
+}
+
+impl Bed {
+    /// `producer` with these arguments, on the directories and the server of this bed.
+    pub(crate) fn producer(&self, arguments: &[&str]) -> Producer {
+        self.producer_that_dies_at("", arguments)
+    }
+
+    /// The same, killed as by `kill -9` when it reaches this point for the first time, or as often as `POINT:N` says.
+    pub(crate) fn producer_that_dies_at(&self, point: &str, arguments: &[&str]) -> Producer {
+        let said = OpenOptions::new().create(true).append(true).open(self.aside("producer.log")).unwrap();
+        let Config { nats, data_dir, tail, publish, .. } = &self.config;
+        let time = |time| humantime::format_duration(time).to_string();
+        let child = Command::new(env!("CARGO_BIN_EXE_producer"))
+            .args(arguments)
+            .env_clear()
+            .current_dir(self.aside("."))
+            .env("NATS_URL", nats.url.as_ref().unwrap().expose_secret())
+            .env("MILLRACE_DATA_DIR", data_dir)
+            .env("MILLRACE_HEALTH__ENABLED", "false")
+            .env("MILLRACE_TAIL__POLL", time(tail.poll))
+            .env("MILLRACE_TAIL__FINISH_AFTER", time(tail.finish_after))
+            .env("MILLRACE_TAIL__CHECKPOINT_EVERY", time(tail.checkpoint_every))
+            .env("MILLRACE_TAIL__ON_CLOSE", if tail.on_close == OnClose::Keep { "keep" } else { "archive" })
+            .env("MILLRACE_PUBLISH__ACK_TIMEOUT", time(publish.ack_timeout))
+            .env("FAULT_POINT", point)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Producer { child }
+    }
+
+    /// What all producers of this bed have said.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.aside("producer.log")).unwrap_or_default()
+    }
+}
+
+impl Producer {
+    /// Waits for it to end.
+    pub(crate) async fn end(mut self) -> ExitStatus {
+        tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it ends in time").unwrap()
+    }
+
+    /// Waits until the point is reached at which it dies.
+    pub(crate) async fn dies(self) {
+        let status = self.end().await;
+        assert_eq!(status.signal(), Some(9), "it was to be killed, and ended with {status}");
+    }
+
+    /// Kills it where it is.
+    pub(crate) async fn kill(self) {
+        self.signal(Signal::KILL);
+        self.end().await;
+    }
+
+    /// Lets it finish what it holds, if it has begun.
+    pub(crate) async fn drain(self) {
+        self.signal(Signal::TERM);
+        let status = self.end().await;
+        let early = status.signal() == Some(Signal::TERM.as_raw());
+        assert!(status.success() || early, "it ended with {status}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
+        kill_process(pid, signal).unwrap();
+    }
+}

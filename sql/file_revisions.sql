@@ -1,0 +1,2 @@
+-- The revision of each file's account.
+select file_id, revision from files;

@@ -1,0 +1,13 @@
+-- Opens closed files whose law does not hold, so that they are closed anew when it does. Answers how many.
+with reopened as (
+    update files set closed_at = null
+    where
+        closed_at is not null
+        and rows_read <> (
+            select coalesce(sum(events + duplicates + corrupt), 0)
+            from batch_files
+            where batch_files.file_id = files.file_id and not replay
+        )
+    returning file_id
+)
+select count(*) from reopened;
