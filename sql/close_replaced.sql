@@ -22,14 +22,14 @@ ends as (
 ),
 -- In one order, so that replicas which close the same records wait for each other and not for ever.
 locked as (
-    select record_id
-    from corrupt_records
-    where closed_at is null and record_id in (select record_id from ends)
-    order by record_id
-    for update
+    select record.record_id, ends.by_file_id, ends.by_row
+    from ends
+    inner join corrupt_records as record on record.record_id = ends.record_id
+    where record.closed_at is null
+    order by record.record_id
+    for update of record
 )
 update corrupt_records as record
-set replaced_by_file_id = ends.by_file_id, replaced_by_row = ends.by_row, closed_at = now()
+set replaced_by_file_id = locked.by_file_id, replaced_by_row = locked.by_row, closed_at = now()
 from locked
-inner join ends on ends.record_id = locked.record_id
 where record.record_id = locked.record_id;

@@ -55,7 +55,9 @@ lives as (
             'same_id', coalesce((
                 select json_agg(row_to_json(other) order by other.created_at, other.file_id, other.source_row)
                 from (
-                    select same_id.fate, same_id.file_id, same_id.source_row, files.path as file, same_id.differs, same_id.created_at
+                    select
+                        same_id.fate, same_id.file_id, same_id.source_row, files.path as file, same_id.differs,
+                        same_id.created_at
                     from same_id
                     left join files on files.file_id = same_id.file_id
                     where

@@ -15,7 +15,9 @@ ranked as (
 )
 select
     coalesce(max(total), 0)::bigint as rows_written,
-    coalesce(max(total) / nullif(extract(epoch from max(committed_at) - min(write_began_at)), 0), 0)::float8 as rows_per_second,
+    coalesce(
+        max(total) / nullif(extract(epoch from max(committed_at) - min(write_began_at)), 0), 0
+    )::float8 as rows_per_second,
     coalesce(min(ms) filter (where upto >= total * 0.5), 0)::float8 as p50_ms,
     coalesce(min(ms) filter (where upto >= total * 0.99), 0)::float8 as p99_ms
 from ranked;

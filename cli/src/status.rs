@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
-use common::stream::{DURABLE, STREAM};
+use common::stream::{DURABLE, HEAL, STREAM};
 use common::{Exit, Shutdown, nats, say};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
@@ -112,7 +112,11 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
         stream.last_sequence
     ));
     for consumer in consumers {
-        let who = if consumer.name == DURABLE { "consumers" } else { "replay" };
+        let who = match consumer.name.as_str() {
+            DURABLE => "consumers",
+            HEAL => "healing",
+            _ => "replay",
+        };
         say(format_args!(
             "{who:<10} {}: {} pending, {} unacknowledged, {} redelivered, all read up to sequence {}",
             consumer.name,

@@ -2,6 +2,15 @@
 //!
 //! `FAULT_POINT=after_commit` kills at that point, `FAULT_POINT=after_commit:3` when it is reached for the third time.
 //! Only builds with debug assertions know of it; in others a point is nothing at all.
+//!
+//! | point of the consumer | what has happened |
+//! |---|---|
+//! | `after_fetch` | a message is decoded and not queued |
+//! | `before_commit` | all statements of a transaction are done, COMMIT is not sent |
+//! | `after_commit` | a transaction has committed, its messages are not acknowledged |
+//! | `after_ack` | acknowledgements are with the client, and perhaps not yet on their way |
+//! | `before_closed_word` | files are complete, and nobody was told |
+//! | `after_closed_word` | the bucket says that files are closed, the table of files does not |
 
 /// Ends the process here, where the environment asks for it.
 #[inline]

@@ -186,12 +186,11 @@ fn tell(event: &Event, lost: &Mutex<Option<Instant>>) {
             tracing::warn!("connection to nats-server lost; reconnecting");
             *lost = Some(Instant::now());
         }
-        Event::Connected => match lost.take() {
-            Some(at) => {
+        Event::Connected => {
+            if let Some(at) = lost.take() {
                 tracing::info!(outage_ms = at.elapsed().as_millis(), "connection to nats-server is back");
             }
-            None => tracing::debug!("connected to nats-server"),
-        },
+        }
         Event::SlowConsumer(subscription) => tracing::warn!(subscription, "slow subscription"),
         Event::ServerError(error) => tracing::error!(%error, "nats-server refuses"),
         Event::LameDuckMode => tracing::info!("nats-server is shutting down"),

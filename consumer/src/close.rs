@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_nats::jetstream::kv;
 use common::health::{Need, Pulse};
 use common::nats::Nats;
-use common::{fault, stream};
 use common::wire::ClosedFile;
+use common::{fault, stream};
 use sqlx::PgConnection;
 
 use crate::connect::{self, Database};
@@ -88,10 +88,10 @@ pub(crate) async fn run(
         }
         signs.pulse.beat();
         let touched = nudges.take();
-        let closed = closer.close(if any { None } else { Some(&touched) }).await;
-        any = closed.is_err();
-        signs.has_database.set(!matches!(closed, Err(Error::Database(_) | Error::Connect(_))));
-        waiting = match closed {
+        let looked = closer.close(if any { None } else { Some(&touched) }).await;
+        any = looked.is_err();
+        signs.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Connect(_))));
+        waiting = match looked {
             Ok(waiting) => waiting,
             Err(error) if error.verdict() == Verdict::Retry => {
                 // A writer says so when the database is away; the broker's connection says so itself.

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 
 use crate::backoff::Backoff;
+use crate::going_back::LastCommit;
 use crate::verdict::{self, Verdict};
 
 /// The oldest PostgreSQL that will do.
@@ -59,7 +60,7 @@ impl Error {
     }
 }
 
-/// Where the database is, and whether it is in trouble. Clones share the trouble.
+/// Where the database is, whether it is in trouble, and what it committed last. Clones share both.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     options: PgConnectOptions,
@@ -67,6 +68,8 @@ pub(crate) struct Database {
     /// How long one try may take: a host that swallows packets would hold it for minutes.
     pub(crate) answer_timeout: Duration,
     pub(crate) outage: Arc<Outage>,
+    /// What each new session of a writer has to know of.
+    pub(crate) last_commit: Arc<LastCommit>,
 }
 
 impl Database {
@@ -81,7 +84,8 @@ impl Database {
         let address = format!("{}:{}/{database}", options.get_host(), options.get_port());
         let options = options.application_name("millrace consumer").disable_statement_logging();
         let answer_timeout = config::Database::default().answer_timeout;
-        Ok(Self { options, address, answer_timeout, outage: Arc::new(Outage::new("PostgreSQL")) })
+        let outage = Arc::new(Outage::new("PostgreSQL"));
+        Ok(Self { options, address, answer_timeout, outage, last_commit: Arc::default() })
     }
 
     /// Tries once.

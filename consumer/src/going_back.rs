@@ -4,6 +4,8 @@
 //! was told to forget: nobody would ever deliver them again. So what the broker knows to be acknowledged, and what a
 //! writer knows to have committed, is looked for; where it is missing, a person has to act.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use common::stream::STREAM;
 use sqlx::PgConnection;
 
@@ -58,6 +60,21 @@ impl Error {
             Self::Standby => Verdict::Retry,
             Self::Database(error) => verdict::of(error),
         }
+    }
+}
+
+/// The last batch that a process has committed, by whichever writer.
+#[derive(Debug, Default)]
+pub(crate) struct LastCommit(AtomicI64);
+
+impl LastCommit {
+    pub(crate) fn set(&self, batch: BatchId) {
+        self.0.store(batch.0, Ordering::Relaxed);
+    }
+
+    /// `None` before the first one; no run has the number 0.
+    pub(crate) fn get(&self) -> Option<BatchId> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&batch| batch != 0).map(BatchId)
     }
 }
 

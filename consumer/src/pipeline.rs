@@ -91,7 +91,8 @@ pub async fn run(
     let (nudge, nudges) = close::nudges();
     stages.spawn(take_in(fetch, queue, shutdown.clone()));
     for _ in 0..config.consumer.writers {
-        let writer = Writer::new(database.clone(), Arc::clone(&replica), Purpose::Live, clock, Arc::clone(&progress));
+        let writer =
+            Writer::new(database.clone(), Arc::clone(&replica), Purpose::Live, clock, Arc::clone(&progress));
         stages.spawn(write_out(writer, batches.clone(), committed.clone(), nudge.clone(), shutdown.clone()));
     }
     // Each stage ends when the one before it has: the last senders are the writers'.

@@ -5,7 +5,6 @@
 //! about work that takes long: work enters, and its result leaves, or an error when the two have lost each other.
 
 use std::io;
-use std::pin::pin;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -68,7 +67,8 @@ impl Database {
         backend: Backend,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let mut work = pin!(work);
+        // On the heap: it is large, and would make everything that waits for it large too.
+        let mut work = Box::pin(work);
         let (mut before, mut told) = (None, false);
         for looks in 1.. {
             let look = async {

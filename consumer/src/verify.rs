@@ -3,6 +3,8 @@
 //! A database enters, a [`FileLedger`] for each file leaves. All of it is read in one snapshot, so that it is right
 //! beside consumers that write meanwhile.
 
+mod counted;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
@@ -17,9 +19,7 @@ use crate::connect::{self, Database};
 use crate::fetch::Position;
 use crate::going_back::{self, Error as GoneBack};
 use crate::migrate;
-
-/// Rows of a block, a bit each.
-const BLOCK: i64 = 64;
+use counted::{BLOCK, Counted};
 
 /// Why nothing can be proved.
 #[derive(Debug, thiserror::Error)]
@@ -134,19 +134,6 @@ fn unknown(file_id: i64, file: String) -> FileAccount {
     }
 }
 
-/// What the tables hold of one file.
-#[derive(Debug, Default)]
-struct Counted {
-    events: i64,
-    duplicates: i64,
-    corrupt_records: i64,
-    /// In rising order; those that touch are joined.
-    ranges: Vec<(Row, Row)>,
-    /// Blocks in which a row is there twice.
-    crowded: Vec<i64>,
-    twice: BTreeMap<String, RowSet>,
-}
-
 /// A row of the statement: a block of a file, the bits of its rows, and the counts of each table.
 type Block = (i64, i64, i64, i64, i64, i64);
 
@@ -190,53 +177,9 @@ async fn name_twice(connection: &mut PgConnection, counted: &mut BTreeMap<i64, C
     Ok(())
 }
 
-impl Counted {
-    /// Adds the rows from `start` on whose bits are set.
-    fn add(&mut self, start: Row, mut bits: u64) {
-        let mut row = start;
-        while bits != 0 {
-            let gap = bits.trailing_zeros();
-            let run = (bits >> gap).trailing_ones();
-            let first = row + Row::from(gap);
-            let last = first + Row::from(run) - 1;
-            match self.ranges.last_mut() {
-                Some(before) if before.1 + 1 == first => before.1 = last,
-                _ => self.ranges.push((first, last)),
-            }
-            row = last + 1;
-            bits = bits.checked_shr(gap + run).unwrap_or(0);
-        }
-    }
-
-    fn into_ledger(self, account: FileAccount) -> FileLedger {
-        let account = FileAccount {
-            events: self.events,
-            duplicates: self.duplicates,
-            corrupt_records: self.corrupt_records,
-            ..account
-        };
-        FileLedger { account, present: self.ranges.into_iter().collect(), twice: self.twice }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ranges(blocks: &[(i64, u64)]) -> String {
-        let mut counted = Counted::default();
-        for (block, bits) in blocks {
-            counted.add(block * BLOCK, *bits);
-        }
-        counted.ranges.into_iter().collect::<RowSet>().to_string()
-    }
-
-    #[test]
-    fn blocks_become_ranges() {
-        assert_eq!(ranges(&[(0, !1), (1, !0), (2, 0b11)]), "1-129");
-        assert_eq!(ranges(&[(0, 0b1011_0110), (2, 1 << 63), (3, 1)]), "1-2, 4-5, 7, 191-192");
-        assert_eq!(ranges(&[(1, !0), (3, 0)]), "64-127");
-    }
 
     fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileLedger {
         let account = FileAccount { rows_read, state: state.to_owned(), ..unknown(7, "a.csv".to_owned()) };

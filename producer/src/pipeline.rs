@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Stream;
 use common::config::{Config, OnClose};
-use common::{Clock, Shutdown, nats, stream};
+use common::nats::{self, Nats};
+use common::stream::{self, Incarnation};
+use common::{Clock, Outage, Shutdown, until_ready};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -70,9 +73,7 @@ pub async fn tail(
     let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
     let connection = nats.clone();
     progress.health().require("nats", move || connection.is_connected());
-    let (events, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await?;
-    // Its errors are said now; `closed` makes it again where the broker loses it.
-    stream::closed_bucket(&nats.jetstream).await?;
+    let (events, incarnation) = set_up(&nats, config, &shutdown).await?;
     let context = Context {
         config: config.clone(),
         store: store.clone(),
@@ -106,8 +107,8 @@ pub async fn tail(
     let mut stages = JoinSet::new();
     stages.spawn(publisher.run(chunks, shutdown.clone()));
     let mut aids = JoinSet::new();
-    aids.spawn(closed::watch(nats, wakes.clone()));
-    aids.spawn(purge::run(events, config.stream.clone()));
+    aids.spawn(closed::watch(nats.clone(), wakes.clone()));
+    aids.spawn(purge::run(nats, events, config.stream.clone()));
     aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every));
 
     let landing = landing.to_owned();
@@ -122,6 +123,21 @@ pub async fn tail(
         ended??;
     }
     Ok(outcome?)
+}
+
+/// Makes stream and bucket where they are missing, as soon as the broker is ready. `closed` makes the bucket again
+/// where the broker loses it later.
+async fn set_up(
+    nats: &Nats,
+    config: &Config,
+    shutdown: &Shutdown,
+) -> Result<(Stream, Incarnation), stream::Error> {
+    let make = || async {
+        let made = stream::ensure(&nats.jetstream, &config.stream).await?;
+        stream::closed_bucket(&nats.jetstream).await?;
+        Ok(made)
+    };
+    until_ready(nats, &Outage::new("the stream"), shutdown, make).await
 }
 
 /// Writes positions to disk now and then, off the publisher's path.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
-use common::config;
+use common::nats::Nats;
 use common::stream::DURABLE;
+use common::{Outage, config};
 use futures::TryStreamExt;
 
 /// How often the stream's size is looked at.
@@ -13,21 +14,20 @@ const EVERY: Duration = Duration::from_secs(1);
 const DOWN_TO: f64 = 0.75;
 
 /// Purges until the task is dropped.
-pub(crate) async fn run(mut stream: Stream, config: config::Stream) {
-    let mut told = false;
+pub(crate) async fn run(nats: Nats, mut stream: Stream, config: config::Stream) {
+    let outage = Outage::new("trimming the stream");
     loop {
         tokio::time::sleep(EVERY).await;
         match once(&mut stream, &config).await {
             Ok(purged) => {
-                told = false;
+                outage.succeeded();
                 if purged > 0 {
                     tracing::debug!(purged, "purged messages that everyone has read");
                 }
             }
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                tracing::warn!(%error, "the stream's size cannot be looked at; trying again");
-            }
-            Err(_) => {}
+            // A connection that is lost says so itself.
+            Err(_) if !nats.is_connected() => {}
+            Err(error) => outage.failed(&*error),
         }
     }
 }

@@ -10,6 +10,8 @@ exec 3<&0 </dev/null
 
 "$@" >&2 3<&- &
 service=$!
+# The kernel hangs up on a group of processes whose owner dies while one of them stands still.
+trap '' HUP
 
 # Started before anything that can fail, and on its own: it does its duty even where this shell is killed.
 (

@@ -13,17 +13,9 @@ const CLOSING: Duration = Duration::from_mins(2);
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How everything ended.
-#[derive(Debug)]
-pub(super) struct Ending {
-    /// What did not end as it should.
-    pub(super) complaints: Vec<String>,
-    /// Whether `millrace verify` finds nothing wrong.
-    pub(super) is_verified: bool,
-}
-
-/// Ends the generator, the producer when every file is closed, and then the consumers.
-pub(super) async fn finish(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Ending> {
+/// Ends the generator, the producer when every file is closed, and then the consumers. Gives what did not end as it
+/// should.
+pub(super) async fn finish(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     if let Some(generator) = rig.generator.take() {
         complaints.extend(complaint("the generator", generator.stop().await?));
@@ -35,7 +27,7 @@ pub(super) async fn finish(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<E
     for (victim, process) in std::mem::take(&mut rig.running) {
         complaints.extend(complaint(&victim.to_string(), process.stop().await?));
     }
-    Ok(Ending { complaints, is_verified: verify(rig).await? })
+    Ok(complaints)
 }
 
 /// Lets the producer run until every file is closed, or there is no hope.
@@ -51,17 +43,16 @@ async fn close_all(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Option<St
             return Ok(Some(format!("files are still open after {} s", CLOSING.as_secs())));
         }
         for death in rig.revive().await? {
-            tally.mourn(death)?;
+            tally.mourn(&death)?;
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// The proof that a user has. It reads every table, and may take long.
-async fn verify(rig: &Rig) -> anyhow::Result<bool> {
+/// Whether `millrace verify`, the proof that a user has, finds nothing wrong.
+pub(super) async fn verify(rig: &Rig) -> anyhow::Result<bool> {
     let verify = rig.launcher.start(Part::Verify).await?;
-    let status = tokio::time::timeout(CLOSING, verify.ended()).await;
-    Ok(status.is_ok_and(|status| status.success()))
+    Ok(verify.ended().await.success())
 }
 
 fn complaint(who: &str, status: ExitStatus) -> Option<String> {

@@ -27,10 +27,9 @@ use consumer::commits::Commits;
 
 use crate::live::Line;
 use evidence::Evidence;
-use finish::finish;
 use plan::Plan;
 use processes::Part;
-use report::Report;
+use report::{Ending, Report};
 use rig::Rig;
 use sight::{Goal, Sight};
 use storm::{Storm, Tally};
@@ -125,15 +124,17 @@ impl Chaos {
             tally: Tally::default(),
         };
         let plan = Plan::new(seed, self.consumers, self.kills);
-        let mut tally = storm.rage(plan, self.consumers, length.map(|length| began + length)).await?;
+        let mut tally = storm.rage(plan, length.map(|length| began + length)).await?;
         let seconds = began.elapsed().as_secs_f64();
 
-        sight.say("nothing is struck any more; waiting until every file is closed");
-        let ending = finish(&mut rig, &mut tally).await?;
+        sight.say("waiting until every file is closed");
+        let complaints = finish::finish(&mut rig, &mut tally).await?;
+        sight.say("running millrace verify");
+        let is_verified = finish::verify(&rig).await?;
         sight.say("comparing files and tables");
         let evidence = Evidence::gather(config, shutdown).await?;
         rig.stop().await?;
-        Ok(Report::new(seed, seconds, tally, ending, evidence))
+        Ok(Report::new(seed, seconds, &tally, Ending { complaints, is_verified }, evidence))
     }
 }
 

@@ -10,13 +10,13 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use super::finish::Ending;
 use super::plan::GROUPS;
 use super::storm::{Strikes, Tally};
 use super::verdict::Findings;
 use crate::account::{Latency, Total};
 
 /// The outcome of a run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the JSON object")]
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// The plan can be repeated with it.
@@ -67,6 +67,15 @@ pub(super) struct Group {
     recovery: Recovery,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// What did not end as it should.
+    pub(super) complaints: Vec<String>,
+    /// Whether `millrace verify` finds nothing wrong.
+    pub(super) is_verified: bool,
+}
+
 /// Times to recover.
 #[derive(Debug, Serialize)]
 pub(super) struct Recovery {
@@ -104,7 +113,7 @@ impl Recovery {
 
 impl Report {
     /// All that is known of a run whose faults took so many seconds.
-    pub(super) fn new(seed: u64, seconds: f64, tally: Tally, ending: Ending, evidence: Evidence) -> Self {
+    pub(super) fn new(seed: u64, seconds: f64, tally: &Tally, ending: Ending, evidence: Evidence) -> Self {
         let Evidence { truth, accounts, findings, redelivered, resent } = evidence;
         let Ending { mut complaints, is_verified } = ending;
         complaints.extend(tally.deaths.iter().chain(&tally.unrecovered).cloned());
@@ -117,7 +126,7 @@ impl Report {
             seconds,
             kills: sum(|group| group.kills),
             stops: sum(|group| group.stops),
-            processes: Group::all(&tally),
+            processes: Group::all(tally),
             recovery: Recovery::of(tally.groups.iter().flat_map(|group| group.recoveries.clone()).collect()),
             rows: truth.rows(),
             files: truth.files.len(),

@@ -17,6 +17,7 @@ pub(super) struct Rig {
     pub(super) running: BTreeMap<Victim, Process>,
     sandbox: Sandbox,
     pub(super) launcher: Launcher,
+    consumers: u16,
 }
 
 /// What was struck and is to come back.
@@ -47,8 +48,8 @@ impl Rig {
         config.database.url.clone_from(&sandbox.endpoints().database_url);
         consumer::migrate(&config, shutdown).await?;
         let launcher = Launcher::new(&config.data_dir, sandbox.endpoints(), &config)?;
-        let mut rig = Self { generator: None, running: BTreeMap::new(), sandbox, launcher };
-        for victim in (1..=consumers).map(Victim::Consumer).chain([Victim::Producer]) {
+        let mut rig = Self { generator: None, running: BTreeMap::new(), sandbox, launcher, consumers };
+        for victim in rig.replicas().chain([Victim::Producer]) {
             rig.bring_back(Struck { victim, frozen: None }).await?;
         }
         rig.generator = Some(rig.launcher.start(generator).await?);
@@ -60,11 +61,14 @@ impl Rig {
         self.sandbox.endpoints()
     }
 
-    /// Stops the services in good order; what else runs ends quickly.
+    /// Every consumer.
+    pub(super) fn replicas(&self) -> impl Iterator<Item = Victim> + use<> {
+        (1..=self.consumers).map(Victim::Consumer)
+    }
+
+    /// Stops the services in good order.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        let Self { generator, running, sandbox, .. } = self;
-        drop((generator, running));
-        Ok(sandbox.stop().await?)
+        Ok(self.sandbox.stop().await?)
     }
 
     /// Kills or stops one.

@@ -57,7 +57,7 @@ impl Tally {
     }
 
     /// Fails where it happens again and again.
-    pub(super) fn mourn(&mut self, death: Death) -> anyhow::Result<()> {
+    pub(super) fn mourn(&mut self, death: &Death) -> anyhow::Result<()> {
         tracing::warn!(how = death.how, "{} ended by itself; starting it again", death.victim);
         self.groups[death.victim.group()].deaths += 1;
         self.deaths.push(format!("{} ended by itself with {}", death.victim, death.how));
@@ -83,16 +83,9 @@ pub(super) struct Storm<'a> {
 impl Storm<'_> {
     /// Strikes until the plan is at its end, or this moment has come, or something does not recover, or `shutdown`
     /// drains.
-    pub(super) async fn rage(
-        mut self,
-        plan: Plan,
-        consumers: u16,
-        until: Option<Instant>,
-    ) -> anyhow::Result<Tally> {
-        let since = self.clock.now();
+    pub(super) async fn rage(mut self, plan: Plan, until: Option<Instant>) -> anyhow::Result<Tally> {
         // At first everyone has just been started.
-        let all = (1..=consumers).map(Victim::Consumer).chain([Victim::Producer]);
-        let mut unsettled: Vec<Back> = all.map(|victim| Back { victim, since }).collect();
+        let mut unsettled = self.all_back(Back { victim: Victim::Nats, since: self.clock.now() });
         for round in plan {
             if round.is_patient || self.tally.strikes() == 0 {
                 self.settle(&mut unsettled).await?;
@@ -102,17 +95,15 @@ impl Storm<'_> {
                 break;
             }
             let back = self.play(&round).await?;
-            match (round.is_patient, &back[..]) {
-                (true, [back]) => {
-                    if let Some(took) = self.recovery(*back).await? {
-                        self.tally.groups[back.victim.group()].recoveries.push(took);
-                    }
+            for back in back {
+                if round.is_patient {
+                    let took = self.recovery(back).await?;
+                    self.tally.groups[back.victim.group()].recoveries.extend(took);
                 }
+                let back = self.all_back(back);
                 // A later start of the same process is what counts.
-                _ => {
-                    unsettled.retain(|before| back.iter().all(|now| now.victim != before.victim));
-                    unsettled.extend(back);
-                }
+                unsettled.retain(|before| back.iter().all(|now| now.victim != before.victim));
+                unsettled.extend(back);
             }
         }
         self.settle(&mut unsettled).await?;
@@ -123,9 +114,10 @@ impl Storm<'_> {
     /// Strikes one after the other, and brings back in the same order.
     async fn play(&mut self, round: &Round) -> anyhow::Result<Vec<Back>> {
         self.rest(round.calm).await;
-        self.revive().await?;
         let mut struck = Vec::new();
         for fault in &round.faults {
+            // One that has ended by itself is not to be taken for one that was struck.
+            self.revive().await?;
             self.sight.show(fault);
             struck.push(self.rig.strike(*fault).await?);
             let strikes = &mut self.tally.groups[fault.victim.group()];
@@ -139,6 +131,15 @@ impl Storm<'_> {
         }
         self.sight.advance(round.kills());
         Ok(back)
+    }
+
+    /// Who has to be at work again: what came back, and every replica where it is a server that came back.
+    fn all_back(&self, back: Back) -> Vec<Back> {
+        let mut all = vec![back];
+        if matches!(back.victim, Victim::Nats | Victim::Postgres) {
+            all.extend(self.rig.replicas().map(|victim| Back { victim, ..back }));
+        }
+        all
     }
 
     /// Waits until all of these have recovered.
@@ -177,7 +178,7 @@ impl Storm<'_> {
 
     async fn revive(&mut self) -> anyhow::Result<()> {
         for death in self.rig.revive().await? {
-            self.tally.mourn(death)?;
+            self.tally.mourn(&death)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use common::{Exit, Origin, say};
 use sandbox::Services;
 use serde_json::json;
 
-use crate::services;
+use crate::{services, verify};
 use find::{FileFacts, Meant};
 use story::{Fate, Story};
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(mut config: Config, asked: &str, json: bool) -> anyhow::
 
 async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
     let url = config.database.url.as_ref().context("there is no database")?;
-    let known = producer::known_files(config)?.unwrap_or_default();
+    let known = verify::checkpoints(config);
     let story = match find::find(asked, url, &known).await? {
         Meant::OneOf(files, row) => return choose(asked, &files, row, json),
         Meant::Row(file, row) => {

@@ -17,13 +17,15 @@ use anyhow::Context;
 use clap::Args;
 use common::config::Config;
 use common::{Exit, FileId, Shutdown, fault};
+use consumer::heal::Correction;
 use consumer::verify::FileLedger;
 use producer::heal::{Before, Known, Mode, Progress, Refilled};
 use sandbox::Services;
 use secrecy::SecretString;
 
 use crate::live::Line;
-use crate::{services, verify};
+use crate::services;
+use crate::verify::{self, Proof};
 use consume::Replica;
 use report::Report;
 
@@ -53,13 +55,10 @@ impl Heal {
     ) -> anyhow::Result<Exit> {
         let own = services::provide(&mut config, Services::BOTH).await?;
         let healing = Box::pin(async {
-            let healed = async {
-                let healing = Healing::begin(&config, line.clone(), &shutdown).await?;
-                if self.dry_run { healing.rehearse().await } else { healing.heal().await }
-            };
-            let healed = healed.await;
+            let healing = Healing::begin(&config, line.clone(), &shutdown).await?;
+            let report = if self.dry_run { healing.rehearse().await } else { healing.heal().await };
             line.clear();
-            let report = healed?;
+            let report = report?;
             report.print(self.json)?;
             Ok(if report.law_holds { Exit::Ok } else { Exit::Failed })
         });
@@ -86,17 +85,15 @@ impl<'a> Healing<'a> {
     }
 
     async fn heal(mut self) -> anyhow::Result<Report> {
-        self.line.tell("counting the rows of every file".to_owned());
-        let mut report = Report::new(self.database.sums(true).await?);
+        let mut report = Report::new(self.correct_sums(true).await?);
         fault::point("heal_corrected");
         for _ in 0..ROUNDS {
             let (before, known) = self.look().await?;
             let mut replica = Replica::new(self.config);
-            let refilled = self.publish(before, known, &mut replica).await?;
-            let is_new = report.add(refilled);
+            let is_new = report.add(Box::pin(self.publish(before, known, &mut replica)).await?);
             replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
             fault::point("heal_consumed");
-            report.conclude(&verify::prove(self.config, self.shutdown).await?);
+            report.conclude(&self.prove().await?);
             if report.law_holds || !is_new {
                 break;
             }
@@ -108,21 +105,33 @@ impl<'a> Healing<'a> {
 
     /// Looks for everything, and changes nothing.
     async fn rehearse(mut self) -> anyhow::Result<Report> {
-        self.line.tell("counting the rows of every file".to_owned());
-        let mut report = Report::rehearsed(self.database.sums(false).await?);
+        let mut report = Report::rehearsed(self.correct_sums(false).await?);
         let (before, known) = self.look().await?;
         let progress = Arc::new(Progress::default());
-        report.add(self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown).await?);
-        report.conclude(&verify::prove(self.config, self.shutdown).await?);
+        let missing = self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown);
+        report.add(until_asked(self.shutdown, missing).await?);
+        report.conclude(&self.prove().await?);
         Ok(report)
     }
 
-    /// Where files and stream stand, and then what the database has: in this order nothing that is only late is missing.
+    /// Brings the sums of files to what the tables hold, or only tells how wrong they are.
+    async fn correct_sums(&mut self, really: bool) -> anyhow::Result<Vec<Correction>> {
+        self.line.tell("counting the rows of every file".to_owned());
+        until_asked(self.shutdown, self.database.sums(really)).await
+    }
+
+    /// Where files and stream stand, and then what the database has: in this order nothing that is only late is
+    /// missing.
     async fn look(&mut self) -> anyhow::Result<(Before, Vec<Known>)> {
-        let before = self.stream.look().await?;
-        let ledgers = consumer::verify::read(self.url).await?;
+        let before = until_asked(self.shutdown, self.stream.look()).await?;
+        let ledgers = until_asked(self.shutdown, consumer::verify::read(self.url)).await?;
         let revisions = self.database.revisions().await?;
         Ok((before, ledgers.into_iter().map(|ledger| known(ledger, &revisions)).collect()))
+    }
+
+    async fn prove(&self) -> anyhow::Result<Proof> {
+        self.line.tell("proving the law".to_owned());
+        until_asked(self.shutdown, Box::pin(verify::prove(self.config, self.shutdown))).await
     }
 
     async fn publish(
@@ -152,6 +161,17 @@ impl<'a> Healing<'a> {
                 }
             }
         }
+    }
+}
+
+/// Does what can be done again at any time, unless it is asked to stop.
+async fn until_asked<T, E: Into<anyhow::Error>>(
+    shutdown: &Shutdown,
+    work: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done.map_err(Into::into),
+        () = shutdown.draining() => anyhow::bail!("stopped before the end; run `millrace heal` again"),
     }
 }
 

@@ -123,7 +123,8 @@ impl Healed {
             from(&self.from_stream, "stream"),
             from(&self.from_file, "file"),
             is_only_account.then(|| format!("{file}: its account {done}")),
-            (!self.lost.is_empty()).then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), self.why)),
+            (!self.lost.is_empty())
+                .then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), self.why)),
         ];
         lines.into_iter().flatten().collect()
     }

@@ -1,6 +1,8 @@
 //! Edited rows on their way through again. The file is checked as a whole, and lands as a copy; then whoever tails the
 //! landing directory takes it, or everything is started here until it is closed.
 
+mod retried;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,16 +10,16 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
 use common::{Clock, Exit, Shutdown, say};
-use consumer::rejects::{File, Filter, Reject, Rejects};
+use consumer::rejects::{File, Filter, Rejects};
 use producer::{is_tailed, mend};
 use sandbox::Services;
-use serde::Serialize;
 
-use super::list::{Told, shown};
-use super::{count, table};
+use super::list::Told;
+use super::table;
 use crate::live::{Line, Live};
 use crate::services;
 use crate::up::{Plan, Stages};
+use retried::Retried;
 
 /// How often the tables are asked while somebody else does the work.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,22 +38,6 @@ pub(super) struct Retry {
     /// Print what became of the rows as one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// What became of the rows.
-#[derive(Debug, Serialize)]
-struct Retried<'a> {
-    file: &'a Path,
-    landed: &'a Path,
-    rows_sent: i64,
-    events: i64,
-    duplicates: i64,
-    rejected_again: i64,
-    rejects: Vec<Told<'a>>,
-    /// Rejected rows that these rows have taken the place of.
-    closed: i64,
-    /// Rejected rows that are still to be mended, those that were rejected again among them.
-    still_open: i64,
 }
 
 impl Retry {
@@ -156,29 +142,6 @@ impl Retry {
             say(retried.to_text(&rejects));
         }
         Ok(if retried.rejected_again == 0 { Exit::Ok } else { Exit::Failed })
-    }
-}
-
-impl Retried<'_> {
-    fn to_text(&self, rejects: &[Reject]) -> String {
-        let mut lines = vec![format!(
-            "{}: {} sent: {}, {}, {} rejected again",
-            self.file.display(),
-            count(self.rows_sent, "row"),
-            count(self.events, "event"),
-            count(self.duplicates, "duplicate"),
-            self.rejected_again
-        )];
-        for reject in rejects {
-            let row = reject.origin.map_or(0, |origin| origin.row);
-            lines.push(format!("  row {row}, {}: {}", reject.reason, shown(&reject.message)));
-        }
-        let told = i64::try_from(rejects.len()).unwrap_or(i64::MAX);
-        if self.rejected_again > told {
-            lines.push(format!("  … and {} more", self.rejected_again - told));
-        }
-        lines.push(format!("{} closed, {} still open", count(self.closed, "reject"), self.still_open));
-        lines.join("\n")
     }
 }
 

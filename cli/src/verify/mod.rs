@@ -10,6 +10,7 @@ mod show;
 use anyhow::Context;
 use common::config::Config;
 use common::{Exit, Shutdown};
+use producer::KnownFile;
 use sandbox::Services;
 use secrecy::SecretString;
 
@@ -73,10 +74,19 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
     })
 }
 
+/// What the tailer remembers of files, where its checkpoints are on this machine.
+pub(crate) fn checkpoints(config: &Config) -> Vec<KnownFile> {
+    producer::known_files(config)
+        .inspect_err(|error| tracing::warn!("what the tailer remembers is not known: {error:#}"))
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
 /// What tables and checkpoints say of `files`, or of all. Checkpoints first: what is closed by then is in the tables,
 /// whatever happens meanwhile.
 async fn gather(config: &Config, url: &SecretString, files: Option<&[i64]>) -> anyhow::Result<Vec<Evidence>> {
-    let mut known = producer::known_files(config)?.unwrap_or_default();
+    let mut known = checkpoints(config);
     known.retain(|file| files.is_none_or(|files| files.contains(&file.file_id.get())));
     Ok(Evidence::join(consumer::verify::read_files(url, files).await?, known))
 }

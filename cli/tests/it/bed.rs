@@ -159,6 +159,21 @@ impl Bed {
         counts.try_into().unwrap()
     }
 
+    /// Kills a running `up`, and waits until its services have ended too. What it leaves would be taken for the next
+    /// one's.
+    pub(crate) async fn kill(&self, up: Running) {
+        let services = self.services();
+        up.signal(Signal::KILL);
+        up.end().await;
+        until("services end with it", async || !services.iter().any(|(pid, _)| is_alive(*pid))).await;
+        fs::remove_file(self.data().join("sandbox/running.json")).unwrap();
+    }
+
+    /// The URL of the nats-server of a running `up`.
+    pub(crate) fn nats(&self) -> SecretString {
+        sandbox::attach(&self.data()).unwrap().unwrap().nats_url.unwrap()
+    }
+
     /// The services of a running `up`: their process ids and ports.
     pub(crate) fn services(&self) -> Vec<(Pid, u16)> {
         let json = fs::read(self.data().join("sandbox/running.json")).unwrap();

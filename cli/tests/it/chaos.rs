@@ -73,8 +73,9 @@ async fn a_signal_ends_the_faults_and_there_is_a_verdict() {
 #[tokio::test]
 async fn a_killed_chaos_leaves_no_process() {
     let bed = Bed::new();
-    let mut chaos = bed.start(&["chaos", "--kills", "100"]);
-    chaos.until_said(" kill ").await;
+    // This seed stops PostgreSQL with all its processes first, for 1.4 s.
+    let mut chaos = bed.start(&["chaos", "--seed", "266"]);
+    chaos.until_said("stop PostgreSQL for 1407 ms").await;
     let run = bed.data().join("chaos");
     let run = run.join(&names(&run)[0]);
     let is_any_held = |dir: &Path| names(dir).iter().any(|name| is_held(dir, name));

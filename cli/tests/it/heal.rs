@@ -6,11 +6,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, rows};
+use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, rows, until};
 
 /// Every row in the tables: its origin, and what tells it apart.
-const ORIGINS: &str = "select file_id, source_row, event_id::text from events
-    union all select file_id, source_row, event_id::text from duplicates
+const ORIGINS: &str = "
+    select file_id, source_row, event_id || price_category from events
+    union all select file_id, source_row, event_id || price_category from duplicates
     union all select file_id, source_row, encode(raw, 'hex') from corrupt_records
     order by 1, 2, 3";
 /// Files that are not closed, or whose sums are not those of the tables.
@@ -57,7 +58,7 @@ async fn deleted_rows_are_put_back_from_the_stream() {
     let origins = bed.sql(ORIGINS).await;
     finds_nothing(&bed).await;
 
-    bed.sql("delete from events using files f where f.file_id = events.file_id and path = 'in/a.csv' and source_row in (7, 9, 8)")
+    bed.sql("delete from events using files where files.file_id = events.file_id and path = 'in/a.csv' and source_row in (7, 9, 8)")
         .await;
     let verified = bed.run(&["verify"]).await;
     assert_eq!(verified.code, Some(1), "{verified:?}");
@@ -71,7 +72,10 @@ async fn deleted_rows_are_put_back_from_the_stream() {
     assert_eq!(healed.code, Some(0), "{healed:?}");
     let healed = healed.json();
     assert_eq!(healed["files"].as_array().unwrap().len(), 1, "{healed}");
-    assert_eq!((&healed["files"][0]["file"], &healed["files"][0]["from_stream"]), (&json!("in/a.csv"), &json!([[7, 9]])));
+    assert_eq!(
+        (&healed["files"][0]["file"], &healed["files"][0]["from_stream"]),
+        (&json!("in/a.csv"), &json!([[7, 9]]))
+    );
     assert_eq!((&healed["corrected"][0]["events"], &healed["law_holds"]), (&json!(-3), &json!(true)));
     assert_eq!(bed.sql(ORIGINS).await, origins);
     assert_eq!(bed.sql(WRONG).await, "0");
@@ -97,7 +101,10 @@ async fn rule_going_back_is_noticed_and_healed_from_the_stream() {
     copy(&bed.path("backup"), &bed.data().join("sandbox/postgres"));
     let refused = bed.run(&once).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.err.contains("the database has gone back") && refused.err.contains("run `millrace heal`"), "{refused:?}");
+    assert!(
+        refused.err.contains("the database has gone back") && refused.err.contains("run `millrace heal`"),
+        "{refused:?}"
+    );
     let healed = heals(&bed, &origins).await;
     assert!(healed.out.contains("b.csv: rows 1-401 put back from the stream"), "{healed:?}");
     assert!(!healed.out.contains("a.csv"), "{healed:?}");
@@ -167,11 +174,12 @@ async fn rows_that_the_stream_no_longer_has_are_put_back_from_archived_files() {
     assert!(healed.out.contains("a.csv: rows 1-300 put back from the file"), "{healed:?}");
     assert!(healed.out.contains("b.csv.gz: rows 1-651 put back from the stream"), "{healed:?}");
 
-    // An archive that was put back from a backup itself has other inodes, and may be elsewhere.
+    // An archive that was put back from a backup itself has other inodes, and may be elsewhere; and the configuration
+    // may have changed since.
     archived.purge().await;
     copy(&bed.data().join("archive"), &bed.path("elsewhere"));
     std::fs::remove_dir_all(bed.data().join("archive")).unwrap();
-    bed.write("millrace.toml", "[tail]\narchive_dir = \"elsewhere\"\n");
+    bed.write("millrace.toml", "[tail]\narchive_dir = \"elsewhere\"\n[events]\nprice_low_below = 1.0\n");
     bed.sql("truncate events, duplicates, corrupt_records, files, batch_files, batches").await;
     heals(bed, origins).await;
     finds_nothing(bed).await;
@@ -190,7 +198,7 @@ async fn a_healing_that_is_killed_is_run_again() {
             assert!(refused.err.contains("run `millrace heal`"), "{point}: {refused:?}");
         }
         let verified = bed.run(&["verify"]).await;
-        assert_eq!(verified.code, Some(if point == "heal_consumed" { 0 } else { 1 }), "{point}: {verified:?}");
+        assert_eq!(verified.code, Some(i32::from(point != "heal_consumed")), "{point}: {verified:?}");
     }
     heals(bed, origins).await;
 }
@@ -207,10 +215,39 @@ async fn what_nobody_has_any_more_is_named() {
         .await;
     let healed = bed.run(&["heal"]).await;
     assert_eq!(healed.code, Some(1), "{healed:?}");
-    let line = "a.csv: rows 3, 5 cannot be had: the file was deleted when it was closed, as tail.on_close says";
+    let line =
+        "a.csv: rows 3, 5 cannot be had: the file was deleted when it was closed, as tail.on_close says";
     assert!(healed.out.contains(line) && healed.out.contains("THE LAW DOES NOT HOLD"), "{healed:?}");
     let json = bed.run(&["heal", "--json"]).await.json();
-    assert_eq!((&json["files"][0]["lost"], &json["law_holds"]), (&json!([[3, 3], [5, 5]]), &json!(false)), "{json}");
+    assert_eq!(
+        (&json["files"][0]["lost"], &json["law_holds"]),
+        (&json!([[3, 3], [5, 5]]), &json!(false)),
+        "{json}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_finished_is_healed_and_read_on() {
+    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
+    bed.write("in/a.csv", rows(1..=300));
+    let up = bed.start(&["up", "--input", "in"]);
+    bed.until_sql("select count(*) from events", "300").await;
+    let origins = bed.sql(ORIGINS).await;
+    until("its position is written", async || {
+        bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
+    })
+    .await;
+    jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    bed.sql("delete from events where source_row > 200; truncate files, batch_files").await;
+    bed.kill(up).await;
+    let healed = bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(healed.out.contains("in/a.csv: rows 201-300 put back from the file"), "{healed:?}");
+    assert_eq!(bed.sql(ORIGINS).await, origins);
+    bed.append("in/a.csv", rows(301..=310).strip_prefix(HEADER).unwrap());
+    let ended = bed.run(&["up", "--once", "--input", "in"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((bed.totals().await, bed.sql(WRONG).await.as_str()), ([310, 310, 0, 0], "0"));
 }
 
 #[tokio::test]
@@ -254,7 +291,12 @@ async fn one_heals_at_a_time() {
     other.execute(include_str!("../../../sql/heal_lock.sql")).await.unwrap();
     let refused = bed.run(&["heal"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.err.ends_with("error: another `millrace heal` is at work on this database; wait for its end\n"), "{refused:?}");
+    assert!(
+        refused
+            .err
+            .ends_with("error: another `millrace heal` is at work on this database; wait for its end\n"),
+        "{refused:?}"
+    );
     other.close().await.unwrap();
     finds_nothing(&bed).await;
 }

@@ -4,14 +4,14 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::bed::{Bed, HEADER, copy, rows};
+use crate::bed::{Bed, HEADER, copy, rows, until};
 
 const LINE: &str = "stream lost data, publishing again";
 /// Where the private nats-server keeps streams.
 const STORE: &str = "sandbox/nats";
 const UP: [&str; 3] = ["up", "--input", "in"];
 
-/// Files that are not finished: the tailer still has to see to them when the stream loses data.
+/// Files that nothing finishes: the tailer still has to see to them when the stream loses data.
 fn bed_with_open_files() -> Bed {
     let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
     bed.write("in/a.csv", rows(1..=300));
@@ -19,13 +19,18 @@ fn bed_with_open_files() -> Bed {
     bed
 }
 
-/// Runs `up` until `events` rows are in the table, and ends it in good order.
-async fn run_until(bed: &Bed, events: &str) {
+/// Runs `up` until so many rows of `file` are in the table, and so many in all, and kills it: in good order it would
+/// finish the files.
+async fn run_until(bed: &Bed, (file, of_file): (&str, &str), all: &str) {
     let up = bed.start(&UP);
-    bed.until_sql("select count(*) from events", events).await;
-    up.signal(Signal::INT);
-    let ended = up.end().await;
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    bed.until_sql("select count(*) from events", all).await;
+    until("checkpoints are written", async || {
+        let listed = bed.run(&["producer", "checkpoint", "list"]).await.out;
+        let line = listed.lines().find(|line| line.ends_with(file)).unwrap_or_default();
+        line.split_whitespace().take(3).skip(1).eq(["reading", of_file])
+    })
+    .await;
+    bed.kill(up).await;
 }
 
 /// Starts `up` on a stream that lost data: it says so once, and everything is there.
@@ -34,8 +39,7 @@ async fn is_noticed_and_healed(bed: &Bed, events: u64) {
     up.until_said(LINE).await;
     up.signal(Signal::INT);
     let ended = up.end().await;
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.err.matches(LINE).count(), 1, "{}", ended.err);
+    assert_eq!((ended.code, ended.err.matches(LINE).count()), (Some(0), 1), "{ended:?}");
     let ended = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.json()["total"]["events"], events, "{ended:?}");
@@ -48,7 +52,7 @@ async fn is_noticed_and_healed(bed: &Bed, events: u64) {
 #[tokio::test]
 async fn rule_loss_is_noticed_when_the_store_is_deleted() {
     let bed = bed_with_open_files();
-    run_until(&bed, "400").await;
+    run_until(&bed, ("a.csv", "300"), "400").await;
     fs::remove_dir_all(bed.data().join(STORE)).unwrap();
     is_noticed_and_healed(&bed, 400).await;
 }
@@ -56,11 +60,11 @@ async fn rule_loss_is_noticed_when_the_store_is_deleted() {
 #[tokio::test]
 async fn rule_loss_is_noticed_when_an_older_copy_of_the_store_is_put_back() {
     let bed = bed_with_open_files();
-    run_until(&bed, "400").await;
+    run_until(&bed, ("a.csv", "300"), "400").await;
     copy(&bed.data().join(STORE), &bed.path("backup"));
     bed.append("in/a.csv", rows(401..=500).strip_prefix(HEADER).unwrap());
     bed.write("in/c.csv", rows(501..=520));
-    run_until(&bed, "520").await;
+    run_until(&bed, ("a.csv", "400"), "520").await;
     fs::remove_dir_all(bed.data().join(STORE)).unwrap();
     copy(&bed.path("backup"), &bed.data().join(STORE));
     is_noticed_and_healed(&bed, 520).await;

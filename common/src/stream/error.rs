@@ -4,8 +4,8 @@ use async_nats::jetstream::context::{
     ConsumerInfoError, ConsumerInfoErrorKind, CreateStreamError, CreateStreamErrorKind, RequestError,
     RequestErrorKind,
 };
-use async_nats::jetstream::{self, ErrorCode};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use async_nats::jetstream::{self, ErrorCode};
 
 use super::{CLOSED, STREAM};
 use crate::ready::Passing;

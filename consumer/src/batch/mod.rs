@@ -89,7 +89,9 @@ impl Batch {
             match fate {
                 Fate::Event(row) => {
                     let rejected = row.replaces.as_deref().copied();
-                    batch.replacements.extend(rejected.map(|rejected| Replacement { rejected, by: row.origin }));
+                    batch
+                        .replacements
+                        .extend(rejected.map(|rejected| Replacement { rejected, by: row.origin }));
                     batch.rows.push(row);
                 }
                 Fate::Corrupt(record) => {

@@ -74,7 +74,8 @@ pub(super) struct Look {
 /// Looks at the durable after a while; `None` when nobody answers, which the missing heartbeats tell, too.
 pub(super) async fn look_after(a_while: Duration, client: &Client) -> Option<Look> {
     tokio::time::sleep(a_while).await;
-    let answer = client.request(format!("$JS.API.CONSUMER.INFO.{STREAM}.{DURABLE}"), Bytes::new()).await.ok()?;
+    let answer =
+        client.request(format!("$JS.API.CONSUMER.INFO.{STREAM}.{DURABLE}"), Bytes::new()).await.ok()?;
     let info: Info = serde_json::from_slice(&answer.payload).ok()?;
     Some(Look { pending: info.num_pending, waiting: info.num_waiting })
 }

@@ -70,12 +70,8 @@ pub struct File {
     pub file_id: i64,
     /// The path where it was read.
     pub path: String,
-    /// `open`, `finished` or `truncated`.
-    pub state: String,
     /// Whether every row of it is in a table.
     pub closed: bool,
-    /// Its rows.
-    pub rows_read: i64,
 }
 
 impl FromRow<'_, PgRow> for Reject {
@@ -131,9 +127,7 @@ impl FromRow<'_, PgRow> for File {
         Ok(Self {
             file_id: row.try_get("file_id")?,
             path: row.try_get("path")?,
-            state: row.try_get("state")?,
             closed: row.try_get("closed")?,
-            rows_read: row.try_get("rows_read")?,
         })
     }
 }

@@ -157,7 +157,7 @@ pub(crate) async fn run(
     let mut is_made = false;
     while let Some(mut chunk) = source.chunk(&shutdown).await? {
         let messages = std::mem::take(&mut chunk.messages);
-        let read = messages.len();
+        let before = report.messages;
         if let Some((batch, id)) = batch(messages, &selection)?.zip(ids.next()) {
             if let Some(table) = options.table.as_ref().filter(|_| !std::mem::replace(&mut is_made, true)) {
                 table::make(&mut session, table, &name).await?;
@@ -170,7 +170,7 @@ pub(crate) async fn run(
         if shutdown.is_draining() {
             return Err(Error::Stopped);
         }
-        pace.keep(read, &shutdown).await;
+        pace.keep(report.messages - before, &shutdown).await;
     }
     source.close().await;
     Ok(report)
@@ -241,7 +241,7 @@ fn watch(position: &Position, selection: &Selection, read: u64) {
 struct Pace {
     rate: u32,
     began: Instant,
-    messages: usize,
+    messages: u64,
 }
 
 impl Pace {
@@ -249,7 +249,7 @@ impl Pace {
         Self { rate, began: Instant::now(), messages: 0 }
     }
 
-    async fn keep(&mut self, messages: usize, shutdown: &Shutdown) {
+    async fn keep(&mut self, messages: u64, shutdown: &Shutdown) {
         self.messages += messages;
         let due = Duration::from_secs_f64(self.messages as f64 / f64::from(self.rate));
         let early = due.saturating_sub(self.began.elapsed());

@@ -22,7 +22,7 @@ use common::health::Pulse;
 use common::{Clock, Shutdown};
 
 use crate::backoff::Backoff;
-use crate::batch::{Batch, BatchId};
+use crate::batch::Batch;
 use crate::connect::{self, Database};
 use crate::going_back;
 use crate::progress::Progress;
@@ -90,8 +90,6 @@ pub(crate) struct Writer {
     session: Option<Session>,
     /// Of a session that broke; the server may not know that yet.
     lost: Option<Backend>,
-    /// What it committed last, of which each new session has to know.
-    last: Option<BatchId>,
     habit: Habit,
     replica: Arc<str>,
     purpose: Purpose,
@@ -115,7 +113,6 @@ impl Writer {
             database,
             session: None,
             lost: None,
-            last: None,
             habit,
             replica,
             purpose,
@@ -143,7 +140,7 @@ impl Writer {
                 Ok(Attempt::Committed(tally)) => {
                     self.database.outage.succeeded_after(tried);
                     self.habit.learn(tally.has_conflicts());
-                    self.last = Some(batch.id);
+                    self.database.last_commit.set(batch.id);
                     self.pulse.rest();
                     return Ok(Committed::new(batch, &tally, self.clock, &self.progress));
                 }
@@ -176,7 +173,7 @@ impl Writer {
         doubt: bool,
         began_us: i64,
     ) -> Result<Attempt, Error> {
-        let unseen = if self.session.is_none() { self.last } else { None };
+        let unseen = if self.session.is_none() { self.database.last_commit.get() } else { None };
         let Session { connection, backend } = match &mut self.session {
             Some(session) => session,
             none => none.insert(self.database.session(self.lost).await?),

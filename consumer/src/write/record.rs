@@ -90,7 +90,7 @@ pub(super) async fn accounts(connection: &mut PgConnection, batch: &Batch) -> Re
         .bind(column(&accounts, |account| account.rows_read))
         .bind(column(&accounts, |account| account.published))
         .bind(column(&accounts, |account| account.rejected))
-        .bind(column(&accounts, |account| header(account)))
+        .bind(column(&accounts, header))
         .bind(column(&accounts, |account| account.delimiter.map(String::from)))
         .execute(connection)
         .await?;

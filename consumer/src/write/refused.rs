@@ -48,7 +48,8 @@ fn as_message(row: &Row) -> String {
         row.origin.file, row.origin.row, row.written_us
     );
     if let Some(Origin { file, row }) = row.replaces.as_deref() {
-        message.push_str(&format!(",\"replaces\":{{\"file_id\":{file},\"row\":{row}}}"));
+        let replaces = format!(",\"replaces\":{{\"file_id\":{file},\"row\":{row}}}");
+        message.push_str(&replaces);
     }
     for (name, value) in row.fields() {
         let Some(value) = value else { continue };

@@ -1,7 +1,7 @@
 //! Files are closed when SQL says that their law holds.
 
 use common::stream;
-use common::wire::ClosedFile;
+use common::wire::{ClosedFile, FileMessage, FileState};
 use consumer::account;
 
 use crate::bed::{Bed, finished, row, rows, until};
@@ -60,4 +60,33 @@ async fn an_empty_file_is_closed_too() {
     bed.publish_account(&finished(7, 1, 0)).await;
     bed.until("select count(*) from files where closed_at is not null", 1).await;
     replica.drain().await;
+}
+
+#[tokio::test]
+async fn the_account_of_a_truncated_file_is_a_lower_bound() {
+    let bed = Bed::start().await;
+    let replica = bed.replica();
+    // The tailer died after its last checkpoint, and the file is gone: it knows of five rows and had sent eight.
+    let truncated = FileMessage { state: FileState::Truncated, ..finished(7, 1, 5) };
+    bed.publish_rows(rows(7, 5)).await;
+    bed.publish_account(&truncated).await;
+    bed.until("select count(*) from files where closed_at is not null and rows_read = 5", 1).await;
+    // The others come only now, to a file that is closed.
+    bed.publish_rows(rows(7, 8).split_off(5)).await;
+    bed.until("select count(*) from files where closed_at is not null and rows_read = 8", 1).await;
+    // Another file's come before its account.
+    bed.publish_rows(rows(8, 8)).await;
+    bed.publish_account(&FileMessage { state: FileState::Truncated, ..finished(8, 1, 5) }).await;
+    bed.until("select count(*) from files where closed_at is not null and rows_read = 8", 2).await;
+    // An account that comes again says no more than before.
+    bed.publish_account(&truncated).await;
+    until("it is read", async || bed.unread().await == (0, 0)).await;
+    bed.until("select count(*) from files where closed_at is not null and rows_read = 8", 2).await;
+    // A file that was read to its end is taken at its word.
+    bed.publish_rows(rows(9, 3)).await;
+    bed.publish_account(&finished(9, 1, 2)).await;
+    bed.until("select count(*) from files", 3).await;
+    replica.drain().await;
+    assert_eq!(bed.count("select rows_read from files where file_id = 9 and closed_at is null").await, 2);
+    assert!(account::by_file(&bed.url, Some(&[7, 8])).await.unwrap().iter().all(|file| file.law_holds()));
 }

@@ -114,8 +114,7 @@ async fn rule_going_back_is_noticed_under_a_running_consumer() {
         .unwrap();
     bed.publish_rows(rows(8, 50)).await;
     let error = replica.end().await.unwrap_err().to_string();
-    assert!(error.starts_with("the database has gone back: batch 1000000000 had committed"), "{error}");
-    assert!(error.ends_with("run `millrace heal`"), "{error}");
+    assert!(error.contains("had committed and is not there any more; run `millrace heal`"), "{error}");
     assert_eq!(bed.count("select count(*) from events").await, 0);
     assert_eq!(bed.unread().await, (50, 0));
 }

@@ -3,10 +3,13 @@
 
 mod bed;
 mod broker;
+mod process;
 mod server;
 
+mod heal; // sums of files that are wrong
 mod accounts; // closing files, the ledger
 mod commit; // an unknown outcome, and what makes a known one last
+mod crash; // a process that is killed
 mod drain; // ending
 mod durable; // a broker that forgets, goes back, or is not ready
 mod going_back; // a database that has lost what it had committed

@@ -26,7 +26,8 @@ fn rejected(file: i64, row: i64, replaces: Option<(i64, i64)>) -> String {
 }
 
 fn mended(mut row: Row, (file, number): (i64, i64)) -> Row {
-    row.more += &format!(r#","replaces":{{"file_id":{file},"row":{number}}}"#);
+    let replaces = format!(r#","replaces":{{"file_id":{file},"row":{number}}}"#);
+    row.more.push_str(&replaces);
     row
 }
 

@@ -197,7 +197,7 @@ async fn a_deadlock_with_somebody_else_is_tried_again() {
     let bed = Bed::start().await;
     // Long enough for the circle to close before the writer, who has waited longest, looks for one.
     let timeout = "do $$ begin execute format('alter database %I set deadlock_timeout = %L',
-        current_database(), '2s'); end $$";
+        current_database(), '3s'); end $$";
     sqlx::raw_sql(timeout).execute(&bed.pool).await.unwrap();
     let insert = |event: u128| {
         format!(
@@ -207,6 +207,7 @@ async fn a_deadlock_with_somebody_else_is_tried_again() {
         )
     };
     let mut other = bed.pool.begin().await.unwrap();
+    sqlx::raw_sql("set local deadlock_timeout = '1h'").execute(&mut *other).await.unwrap();
     sqlx::raw_sql(&insert(2)).execute(&mut *other).await.unwrap();
     // All at once, so that they are one batch, sorted by event.
     bed.publish_rows([row(7, 1, 1), row(7, 2, 2)]).await;

@@ -205,13 +205,14 @@ async fn a_broker_that_does_not_hear_is_noticed_and_nothing_is_lost_when_it_hear
     let log = Log::listen();
     let bed = Bed::start().await;
     let (proxy, replica) = far_broker(&bed).await;
-    bed.publish_rows(rows(7, 5_000)).await;
+    // More than was asked for when it stops to hear: an open request is answered with heartbeats for 30 s.
+    bed.publish_rows(rows(7, 20_000)).await;
     until("rows flow", async || replica.progress.events() > 500).await;
     // Neither requests for more nor acknowledgements arrive.
     proxy.hold(Way::ToServer);
     until("it is told", async || !log.lines("WARN").is_empty()).await;
     proxy.mend();
-    bed.until("select count(*) from events", 5_000).await;
+    bed.until("select count(*) from events", 20_000).await;
     until("it is told", async || log.lines("is back").len() == log.lines("WARN").len()).await;
-    is_settled(&bed, replica, 5_000).await;
+    is_settled(&bed, replica, 20_000).await;
 }

@@ -1,7 +1,7 @@
 //! The accounts of files that the database does not know to be complete, as their checkpoints tell them.
 
-use common::wire::FileState;
 use common::Clock;
+use common::wire::FileState;
 
 use super::ledger::Ledger;
 use super::look::Before;
@@ -20,11 +20,13 @@ pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> V
         let is_behind = known.is_open || known.rows_read < checkpoint.reached.row;
         let state = match checkpoint.state {
             // Whoever reads on announces it when its end is read.
-            State::Reading | State::Archiving { .. } if is_known || !is_alone => continue,
-            State::Reading | State::Archiving { .. } => FileState::Open,
+            State::Reading if is_known || !is_alone => continue,
+            State::Reading => FileState::Open,
             _ if is_known && !is_behind => continue,
             State::Truncated => FileState::Truncated,
-            State::Archived { .. } | State::Kept | State::Deleted => FileState::Finished,
+            State::Archiving { .. } | State::Archived { .. } | State::Kept | State::Deleted => {
+                FileState::Finished
+            }
         };
         announce(checkpoint, state, before, &mut chunk, ledger);
     }

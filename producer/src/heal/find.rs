@@ -21,6 +21,7 @@ pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, 
         State::Truncated => {
             return Err("the file was rewritten or removed before it was closed".to_owned());
         }
+        // A crash may have cut the move on either side of it.
         State::Archived { target } | State::Archiving { target } => {
             [beside(target, &archive), beside(&checkpoint.path, &landing)].concat()
         }

@@ -140,3 +140,54 @@ impl Entry {
         (!is_whole).then_some(refilled)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(row: Row) -> Origin {
+        Origin { file: FileId::from(7), row }
+    }
+
+    fn known(rows_read: Row, present: &[(Row, Row)]) -> Known {
+        Known {
+            file_id: FileId::from(7),
+            file: "a.csv".to_owned(),
+            revision: Some(3),
+            rows_read,
+            is_open: false,
+            present: present.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn a_row_is_missing_once_and_not_when_it_comes_by_itself() {
+        let mut ledger = Ledger::new(vec![known(6, &[(1, 2)])]);
+        ledger.comes(origin(6));
+        let missing = [1, 3, 3, 6].map(|row| ledger.take_from_stream(origin(row)));
+        assert_eq!(missing, [false, true, false, false]);
+        assert_eq!(ledger.missing(FileId::from(7), 6).to_string(), "4-5");
+        ledger.take_from_file(origin(4));
+        let refilled = &ledger.into_refilled()[0];
+        assert_eq!(
+            (refilled.from_stream.to_string(), refilled.from_file.to_string()),
+            ("3".into(), "4".into())
+        );
+        assert_eq!((refilled.lost.to_string(), refilled.why.is_empty()), ("5".into(), false));
+    }
+
+    #[test]
+    fn an_account_is_missing_where_the_database_has_an_older_one() {
+        let mut ledger = Ledger::new(vec![known(2, &[(1, 2)])]);
+        let file = FileId::from(7);
+        assert!(!ledger.lacks_account(file, 3, 2) && ledger.lacks_account(file, 5, 4));
+        assert!(!ledger.lacks_account(file, 4, 3), "a newer one is on its way");
+        let refilled = ledger.into_refilled();
+        assert_eq!((refilled[0].account, refilled[0].lost.to_string()), (true, "3-4".to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_lacks_nothing_is_not_told() {
+        assert!(Ledger::new(vec![known(2, &[(1, 2)])]).into_refilled().is_empty());
+    }
+}

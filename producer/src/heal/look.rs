@@ -61,11 +61,13 @@ pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<B
 
 /// Where consumers are now.
 pub(super) async fn position(nats: &Nats) -> Result<Position, Error> {
-    let events = nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
+    let events =
+        nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
     let state = &events.cached_info().state;
     let incarnation = stream::incarnation(events.cached_info());
     let durable = durable(&events).await?;
-    let unread = durable.as_ref().map_or(state.messages, |info| info.num_pending + info.num_ack_pending as u64);
+    let unread =
+        durable.as_ref().map_or(state.messages, |info| info.num_pending + info.num_ack_pending as u64);
     let acknowledged = durable.map_or(0, |info| info.ack_floor.stream_sequence);
     Ok(Position { created: incarnation.created, last: incarnation.last_sequence, acknowledged, unread })
 }
@@ -74,7 +76,8 @@ pub(super) async fn position(nats: &Nats) -> Result<Position, Error> {
 pub(super) async fn short_of_room(nats: &Nats) -> Result<(), Error> {
     loop {
         tokio::time::sleep(EVERY).await;
-        let events = nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
+        let events =
+            nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
         let info = events.cached_info();
         if info.state.bytes as f64 > info.config.max_bytes as f64 * SHORT {
             return Ok(());

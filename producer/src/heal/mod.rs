@@ -7,87 +7,37 @@
 //! First go the accounts of files that the database does not know to be complete: a healing that is cut off leaves
 //! files whose law visibly does not hold. Then the stream is read through, then the files whose rows are in neither.
 
+mod error;
+
 mod look; // where stream and files stand
 mod ledger; // which rows are missing
 mod announce; // a checkpoint -> the account of its file
 mod scan; // the stream -> messages
 mod find; // a checkpoint -> its file, wherever that is now
 mod reread; // the file -> messages
+mod outlet; // messages -> the publisher
 mod progress;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::config::Config;
 use common::nats::{self, Nats};
-use common::{Clock, FileId, RowSet, Shutdown, fault, stream};
+use common::{Clock, FileId, RowSet, Shutdown, fault};
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::checkpoint;
 use crate::lock::{self, Lock};
-use crate::map::Mapped;
-use crate::publish::{self, Publisher};
-use crate::tail::Chunk;
-use crate::{archive, purge};
+use crate::publish::Publisher;
+use crate::purge;
+pub use error::Error;
 use ledger::Ledger;
 pub use look::{Before, Position};
+use outlet::Outlet;
 pub use progress::Progress;
 
 /// Chunks on their way to the publisher.
 const CHUNKS: usize = 4;
-
-/// Why rows cannot be published again.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The checkpoint directory cannot be used.
-    #[error(transparent)]
-    Lock(#[from] lock::Error),
-    /// Checkpoints cannot be read.
-    #[error(transparent)]
-    Checkpoint(#[from] checkpoint::Error),
-    /// The broker cannot be used.
-    #[error(transparent)]
-    Nats(#[from] nats::Error),
-    /// The stream cannot be used.
-    #[error(transparent)]
-    Stream(#[from] stream::Error),
-    /// The stream cannot be looked at.
-    #[error("failed to look at the stream {}", stream::STREAM)]
-    Look(#[source] async_nats::Error),
-    /// The stream cannot be read through.
-    #[error("failed to read the stream {} at message {sequence}", stream::STREAM)]
-    Read {
-        /// The first message that did not come.
-        sequence: u64,
-        /// What is wrong.
-        #[source]
-        source: async_nats::Error,
-    },
-    /// A file cannot be read.
-    #[error("failed to read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Publishing ended.
-    #[error(transparent)]
-    Publish(#[from] publish::Error),
-    /// What was sent is gone.
-    #[error("the stream lost data while it was healed; run `millrace heal` again")]
-    Lost,
-    /// Asked to stop.
-    #[error("stopped before everything was published again; run `millrace heal` again")]
-    Stopped,
-    /// A task panicked.
-    #[error("a part of the healing ended by a panic")]
-    Panic(#[from] JoinError),
-}
 
 /// What the database has of one file.
 #[derive(Clone, Debug)]
@@ -153,9 +103,6 @@ impl Heal {
             Err(lock::Error::Taken { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        if lock.is_some() {
-            archive::end_moves(&checkpoint::Store::open(&config.checkpoint_dir())?)?;
-        }
         Ok(Self { config: config.clone(), nats, clock: Clock::System, lock })
     }
 
@@ -187,7 +134,7 @@ impl Heal {
         let events = before.events.clone();
         let ledger = Ledger::new(known);
         let ended = match mode {
-            Mode::DryRun => self.find(before, ledger, Outlet(None), progress).await,
+            Mode::DryRun => self.find(before, ledger, Outlet::Nowhere, progress).await,
             Mode::Publish => self.publish_found(before, ledger, progress, shutdown).await,
         };
         scan::remove_durable(&events).await;
@@ -215,11 +162,11 @@ impl Heal {
         let mut aids = JoinSet::new();
         if self.lock.is_some() {
             // No tailer makes room.
-            aids.spawn(purge::run(before.events.clone(), self.config.stream.clone()));
+            aids.spawn(purge::run(self.nats.clone(), before.events.clone(), self.config.stream.clone()));
         }
         let sending = AbortOnDropHandle::new(tokio::spawn(publisher.run(chunks, shutdown.clone())));
         let both = async {
-            let found = self.find(before, ledger, Outlet(Some(sender)), progress).await;
+            let found = self.find(before, ledger, Outlet::Publisher(sender), progress).await;
             sending.await??;
             fault::point("heal_published");
             found
@@ -254,36 +201,4 @@ impl Heal {
         })
         .await?
     }
-}
-
-/// Where messages go: to the publisher, or nowhere.
-struct Outlet(Option<mpsc::Sender<Chunk>>);
-
-/// The publisher has ended, and says itself why.
-impl From<mpsc::error::SendError<Chunk>> for Error {
-    fn from(_: mpsc::error::SendError<Chunk>) -> Self {
-        publish::Error::Closed.into()
-    }
-}
-
-impl Outlet {
-    async fn send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
-        if let Some(chunks) = self.0.as_ref().filter(|_| !messages.is_empty()) {
-            chunks.send(chunk_of(messages)).await?;
-            fault::point("heal_sent");
-        }
-        Ok(())
-    }
-
-    fn blocking_send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
-        if let Some(chunks) = self.0.as_ref().filter(|_| !messages.is_empty()) {
-            chunks.blocking_send(chunk_of(messages))?;
-            fault::point("heal_sent");
-        }
-        Ok(())
-    }
-}
-
-fn chunk_of(messages: Vec<Mapped>) -> Chunk {
-    Chunk { messages, ..Chunk::default() }
 }

@@ -14,7 +14,7 @@ use common::{Origin, RowSet};
 use super::find::find;
 use super::ledger::Ledger;
 use super::{Before, Error, Outlet, Progress};
-use crate::checkpoint::{Checkpoint, Reached, State};
+use crate::checkpoint::{Checkpoint, Reached, State, Store};
 use crate::map::{Mapped, Mapping, Unmappable, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
@@ -45,7 +45,7 @@ impl Files {
             if missing.is_empty() {
                 continue;
             }
-            match self.file(checkpoint, before) {
+            match self.file(checkpoint, &before.store) {
                 Ok(file) => file.republish(&missing, ledger, outlet, progress)?,
                 Err(why) => ledger.cannot(checkpoint.file_id, why),
             }
@@ -54,16 +54,14 @@ impl Files {
     }
 
     /// The file of a checkpoint, if it still gives the rows that it gave.
-    fn file<'a>(&'a self, checkpoint: &'a Checkpoint, before: &Before) -> Result<Reread<'a>, String> {
-        if !self.is_alone && matches!(checkpoint.state, State::Reading | State::Archiving { .. }) {
+    fn file<'a>(&'a self, checkpoint: &'a Checkpoint, store: &Store) -> Result<Reread<'a>, String> {
+        if !self.is_alone && checkpoint.state == State::Reading {
             return Err("the tailer that runs has not closed the file yet".to_owned());
         }
         let path = find(checkpoint, &self.config)?;
         let mapping = match &checkpoint.mapping {
             Some(mapping) => Arc::clone(mapping),
-            None => {
-                self.resolve(checkpoint, &path, before).map_err(|error| cannot(&path, &error))??
-            }
+            None => self.resolve(checkpoint, &path, store).map_err(|error| cannot(&path, &error))??,
         };
         let file = Reread { files: self, checkpoint, path, mapping };
         let then = checkpoint.reached;
@@ -90,7 +88,7 @@ impl Files {
         &self,
         checkpoint: &Checkpoint,
         path: &Path,
-        before: &Before,
+        store: &Store,
     ) -> io::Result<Result<Arc<Mapping>, String>> {
         let source = source_of(&self.config, &checkpoint.path);
         let (mut buffer, _) = Buffer::open(path, &Reached::default())?;
@@ -104,7 +102,7 @@ impl Files {
                 Err(why) => return Ok(Err(why)),
             }
         };
-        let of_file = |file| before.store.of_file(file);
+        let of_file = |file| store.of_file(file);
         let mapping =
             settle::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
         Ok(mapping.map(Arc::new).map_err(|Unmappable(why)| why))
@@ -167,3 +165,6 @@ impl Reread<'_> {
 fn cannot(path: &Path, error: &io::Error) -> String {
     format!("{} cannot be read: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests;

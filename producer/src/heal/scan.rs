@@ -25,8 +25,9 @@ const EXPIRES: Duration = Duration::from_secs(5);
 /// How often in a row reading may fail, and the pause before it is tried again.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
-/// A durable that nobody asks for so long goes away by itself, lest a killed healing holds back purging for ever.
-const INACTIVE: Duration = Duration::from_mins(2);
+/// A durable that nobody asks for so long goes away by itself: a killed healing must not hold back purging for ever,
+/// nor may one that waits for room. What is purged then comes from the files.
+const INACTIVE: Duration = Duration::from_secs(30);
 
 /// What is wrong with one request.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -50,6 +51,8 @@ pub(super) async fn republish(
         progress.note(read, missing.len());
         outlet.send(missing).await?;
     }
+    // What follows needs room in the stream, and nothing more of it.
+    remove_durable(&before.events).await;
     Ok(())
 }
 
@@ -122,7 +125,7 @@ impl<'a> Scan<'a> {
         if now.created != before.stream.created {
             return Err(Error::Lost);
         }
-        Ok(Self { before, next: now.first_sequence, last: now.last_sequence, durable: None })
+        Ok(Self { before, next: now.first_sequence.max(1), last: now.last_sequence, durable: None })
     }
 
     /// The next messages with their sequences, at least one; `None` behind the last.
@@ -169,7 +172,11 @@ impl<'a> Scan<'a> {
         Ok(messages)
     }
 
-    async fn take(&mut self, mut batch: pull::Batch, messages: &mut Vec<(u64, Message)>) -> Result<(), Fault> {
+    async fn take(
+        &mut self,
+        mut batch: pull::Batch,
+        messages: &mut Vec<(u64, Message)>,
+    ) -> Result<(), Fault> {
         let Some(durable) = &mut self.durable else { return Ok(()) };
         let before = durable.given;
         while let Some(message) = batch.try_next().await? {

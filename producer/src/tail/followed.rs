@@ -182,12 +182,12 @@ impl Followed {
         &mut self,
         context: &Context,
         identity: Identity,
-        head: Head,
+        head: &Head,
         delimiter: u8,
         chunk: &mut Chunk,
     ) -> io::Result<Result<(), Unmappable>> {
         let (config, of_file) = (&context.config, |file| context.store.of_file(file));
-        let beginning = (&head, self.buffer.rest());
+        let beginning = (head, self.buffer.rest());
         let mapping = match settle::mapping(config, &self.source, delimiter, beginning, of_file) {
             Ok(mapping) => Arc::new(mapping),
             Err(unmappable) => return Ok(Err(unmappable)),

@@ -270,6 +270,14 @@ impl Bed {
         until("the test is connected again", async || self.jetstream.query_account().await.is_ok()).await;
     }
 
+    /// Lets the running server read a changed configuration.
+    pub(crate) fn reload_nats(&self, change: impl FnOnce(String) -> String) {
+        let path = self.dir.path().join("nats/nats.conf");
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+        let pid = Pid::from_raw(self.nats.as_ref().unwrap().pid().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+    }
+
     /// Where the server keeps its streams.
     pub(crate) fn store(&self) -> PathBuf {
         self.dir.path().join("nats/nats")

@@ -10,6 +10,7 @@ use common::config::Config;
 use common::stream::{DURABLE, STREAM};
 use futures::StreamExt as _;
 use producer::Error;
+use sandbox::testing::Log;
 
 use crate::bed::{Bed, HEADER, row, rows, until};
 
@@ -135,6 +136,22 @@ async fn a_server_that_is_killed_while_rows_flow_loses_none() {
     bed.until_finished("a.csv", 20_000).await;
     assert!(is_whole(&bed, 20_000).await);
     tailer.drain().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_at_the_start_is_waited_for() {
+    let log = Log::listen();
+    let bed = Bed::start().await;
+    bed.reload_nats(|config| config.replace(r#""jetstream": "enabled""#, r#""jetstream": "disabled""#));
+    until("JetStream is off", async || bed.jetstream.query_account().await.is_err()).await;
+    bed.land("a.csv", rows(1..=3));
+    let tailer = bed.tail();
+    until("it is told", async || log.lines("WARN the stream is in trouble").len() == 1).await;
+    bed.reload_nats(|config| config.replace(r#""jetstream": "disabled""#, r#""jetstream": "enabled""#));
+    bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    assert_eq!(log.lines("WARN").len(), 1, "{:#?}", log.lines(""));
+    assert_eq!(log.lines("INFO the stream is back").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ impl Sent {
     }
 
     /// What the message says but for the time at which the row was read, which differs when it is sent again.
-    pub(crate) fn content(&self) -> Value {
+    fn content(&self) -> Value {
         let mut content: Value = serde_json::from_slice(&self.body).unwrap();
         content.as_object_mut().unwrap().remove("written_us");
         content
@@ -80,6 +80,18 @@ impl Contents {
 
     pub(crate) fn files(&self) -> BTreeSet<FileId> {
         self.rows().into_iter().map(|origin| origin.file).collect()
+    }
+
+    /// A row that was sent again is the same row.
+    pub(crate) fn each_origin_has_one_content(&self) {
+        let mut known = BTreeMap::new();
+        for message in &self.0 {
+            if let Some(origin) = message.origin() {
+                let content = message.content();
+                let before = known.entry(origin).or_insert_with(|| content.clone());
+                assert_eq!(*before, content, "row {} of {} has two contents", origin.row, origin.file);
+            }
+        }
     }
 
     /// The event of each origin; a row that was sent again is the same event.

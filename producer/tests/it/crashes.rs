@@ -1,0 +1,190 @@
+//! A producer that is killed between two steps, where a crash hurts most, and started again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use common::FileId;
+use common::wire::{FileMessage, FileState};
+
+use crate::bed::{Bed, row, rows, until};
+
+const ROWS: u128 = 2_000;
+
+/// A file that a producer reads until it is killed at `point`, and that another one then brings to its end.
+async fn killed_at(point: &str) {
+    let bed = Bed::start().await;
+    bed.land("a.csv", rows(1..=ROWS));
+    let closing = bed.close_all();
+    bed.producer_that_dies_at(point, &["tail"]).dies().await;
+    let status = bed.producer(&["tail", "--once"]).end().await;
+    drop(closing);
+    assert!(status.success(), "{status}");
+    is_whole_and_archived_once(&bed, point).await;
+}
+
+/// Each row is in the stream, as one event however often it was sent; the account is right; the file is in the archive.
+async fn is_whole_and_archived_once(bed: &Bed, point: &str) {
+    let contents = bed.contents().await;
+    let files: Vec<FileId> = contents.files().into_iter().collect();
+    let [file] = files[..] else { panic!("{point}: one file: {files:?}") };
+    let customers: BTreeMap<i64, String> =
+        contents.events().iter().map(|event| (event.row, event.customer_id.as_ref().unwrap().to_string())).collect();
+    assert!(customers.iter().map(|(row, name)| (*row, name.clone())).eq((1..=2_000).map(|row| (row, format!("customer {row}")))));
+    assert_eq!(contents.event_ids().len(), 2_000, "{point}: and no row became another event");
+    let last = last_account(bed, file).await;
+    assert_eq!((last.state, last.rows_read, last.rejected), (FileState::Finished, 2_000, 0), "{point}");
+    let archived = bed.archived();
+    assert_eq!(archived, [bed.config.archive_dir().join(format!("a.{file}.csv"))], "{point}");
+    assert_eq!(fs::read_to_string(&archived[0]).unwrap(), rows(1..=ROWS), "{point}");
+    assert_eq!(fs::read_dir(bed.config.landing_dir()).unwrap().count(), 0, "{point}");
+}
+
+async fn last_account(bed: &Bed, file: FileId) -> FileMessage {
+    let accounts = bed.accounts().await.into_iter().filter(|account| account.file_id == file);
+    accounts.max_by_key(|account| account.revision).unwrap()
+}
+
+#[tokio::test]
+async fn killed_before_a_row_that_was_sent_is_acknowledged() {
+    for point in ["after_publish:2", "after_publish:700"] {
+        killed_at(point).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_before_a_row_that_was_acknowledged_is_in_a_checkpoint() {
+    for point in ["after_puback:1", "after_puback:700"] {
+        killed_at(point).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_while_a_checkpoint_is_written() {
+    for write in 1..=3 {
+        killed_at(&format!("before_checkpoint_rename:{write}")).await;
+        killed_at(&format!("after_checkpoint_rename:{write}")).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_when_the_account_is_sent() {
+    // The one that says that the file is being read, and the one that says that it is finished.
+    for point in ["after_account:1", "after_account:2"] {
+        killed_at(point).await;
+    }
+}
+
+#[tokio::test]
+async fn rule_archive_never_overwrites_when_the_producer_is_killed_around_the_move() {
+    for point in ["after_archiving_mark", "after_archive_rename"] {
+        killed_at(point).await;
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_file_has_its_account_wherever_the_producer_is_killed() {
+    // Noted and not sent; sent and not acknowledged; acknowledged and not noted. Two accounts say that files are open.
+    for point in ["after_truncated", "after_account:2", "before_truncated_mark"] {
+        let bed = Bed::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
+        let producer = bed.producer_that_dies_at(point, &["tail"]);
+        bed.append("a.csv", rows(1..=3));
+        bed.until_rows(3).await;
+        fs::write(bed.path("a.csv"), rows(11..=12)).unwrap();
+        producer.dies().await;
+        let closing = bed.close_all();
+        let status = bed.producer(&["tail", "--once"]).end().await;
+        drop(closing);
+        assert!(status.success(), "{status}");
+
+        let contents = bed.contents().await;
+        let ends = contents.files().into_iter().map(async |file| {
+            let last = last_account(&bed, file).await;
+            (contents.rows_of(file).into_iter().max().unwrap(), last.state, last.rows_read)
+        });
+        let mut ends = futures::future::join_all(ends).await;
+        ends.sort_by_key(|(rows, ..)| *rows);
+        let [(2, FileState::Finished, 2), (3, FileState::Truncated, told)] = ends[..] else {
+            panic!("{point}: {ends:?}")
+        };
+        // What the last checkpoint knew: more may be in the stream, never less.
+        assert!((0..=3).contains(&told), "{point}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_landed_whole_or_not_at_all() {
+    let bed = Bed::start().await;
+    let generate = ["generate", "--files", "2", "--batch-size", "100", "--seed", "7"];
+    bed.producer_that_dies_at("before_landing:2", &generate).dies().await;
+    let landed = || {
+        let names = fs::read_dir(bed.config.landing_dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(".csv")).count()
+    };
+    assert_eq!(landed(), 1);
+    assert!(bed.producer(&generate).end().await.success());
+    assert_eq!(landed(), 3);
+    let closing = bed.close_all();
+    let status = bed.producer(&["tail", "--once"]).end().await;
+    drop(closing);
+    assert!(status.success(), "what is left of the second is no file");
+    assert_eq!(bed.contents().await.rows().len(), 300);
+}
+
+/// What was sent of a line that counted as finished stays sent, also when the line has grown while nobody looked.
+#[tokio::test]
+async fn rule_half_a_line_waits_and_is_not_another_row_after_a_crash() {
+    let bed = Bed::start_with(|config| config.tail.checkpoint_every = Duration::from_mins(1)).await;
+    let text = rows(1..=3);
+    let (half, rest) = text.split_at(text.len() - 4);
+    bed.append("a.csv", half);
+    let producer = bed.producer(&["tail"]);
+    bed.until_finished("a.csv", 3).await;
+    // Row 3 is in the stream and in no checkpoint.
+    producer.kill().await;
+    bed.append("a.csv", rest.to_owned() + &row(4));
+    let producer = bed.producer(&["tail"]);
+    let account = bed.until_finished("a.csv", 5).await;
+    producer.drain().await;
+    let contents = bed.contents().await;
+    contents.each_origin_has_one_content();
+    assert_eq!((account.published, account.rejected), (4, 1));
+    assert_eq!(contents.rejects()[0].raw.0, b".50");
+}
+
+#[tokio::test]
+async fn rule_rewrite_is_a_new_file_when_only_rows_behind_the_checkpoint_were_rewritten() {
+    let bed = Bed::start_with(|config| config.tail.checkpoint_every = Duration::from_mins(1)).await;
+    bed.append("a.csv", rows(1..=9));
+    let producer = bed.producer(&["tail"]);
+    bed.until_rows(9).await;
+    producer.kill().await;
+    // The checkpoint stands behind the header, which is as it was.
+    fs::write(bed.path("a.csv"), rows(1..=5) + &row(21).repeat(9)).unwrap();
+    let producer = bed.producer(&["tail"]);
+    let account = bed.until_finished("a.csv", 14).await;
+    producer.drain().await;
+    let contents = bed.contents().await;
+    contents.each_origin_has_one_content();
+    assert_eq!(contents.files().len(), 2);
+    assert_eq!(contents.rows_of(account.file_id), (1..=14).collect::<Vec<_>>());
+    let states: Vec<_> = bed.accounts().await.into_iter().map(|account| account.state).collect();
+    assert!(states.contains(&FileState::Truncated), "{states:?}");
+}
+
+#[tokio::test]
+async fn killed_again_and_again_a_producer_gets_through() {
+    let bed = Bed::start_with(|config| config.publish.window = 50).await;
+    bed.land("a.csv", rows(1..=ROWS));
+    let closing = bed.close_all();
+    for _ in 0..5 {
+        let before = bed.messages().await;
+        let producer = bed.producer(&["tail"]);
+        until("it gets somewhere", async || bed.messages().await > before || bed.archived().len() == 1).await;
+        producer.kill().await;
+    }
+    let status = bed.producer(&["tail", "--once"]).end().await;
+    drop(closing);
+    assert!(status.success(), "{status}");
+    is_whole_and_archived_once(&bed, "anywhere").await;
+}

@@ -12,6 +12,7 @@ mod closing; // what becomes of closed files
 mod restarts; // stopping and starting in the middle
 mod broker; // a broker that ends, fills up, or forgets
 mod partition; // a network that cuts, swallows, delays and forgets
+mod permissions; // nats.conf
 mod health; // stages that wait
 mod crashes; // a process that is killed between two steps
 mod model; // random writing and killing against a model

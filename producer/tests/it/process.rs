@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ impl Bed {
 
     /// The same, killed as by `kill -9` when it reaches this point for the first time, or as often as `POINT:N` says.
     pub(crate) fn producer_that_dies_at(&self, point: &str, arguments: &[&str]) -> Producer {
-        let said = OpenOptions::new().create(true).append(true).open(self.aside("producer.log")).unwrap();
+        let said = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let Config { nats, data_dir, tail, publish, .. } = &self.config;
         let time = |time| humantime::format_duration(time).to_string();
         let child = Command::new(env!("CARGO_BIN_EXE_producer"))
@@ -53,9 +54,9 @@ impl Bed {
         Producer { child }
     }
 
-    /// What all producers of this bed have said.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(self.aside("producer.log")).unwrap_or_default()
+    /// What all producers on these directories have said.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.config.data_dir.join("producer.log")
     }
 }
 

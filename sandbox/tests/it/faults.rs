@@ -60,7 +60,9 @@ async fn a_program_of_the_owner_runs_under_the_same_guard() {
     let start = |script: &'static str| {
         let log = log.clone();
         async move {
-            let set = move |command: &mut std::process::Command| drop(command.args(["-c", script]));
+            let set = move |command: &mut std::process::Command| {
+                command.args(["-c", script]);
+            };
             Process::start("shell", Path::new("/bin/sh"), &log, set).await.unwrap()
         }
     };

@@ -67,7 +67,7 @@ impl Followed {
             head_hash: hash(&self.buffer.rest()[..head.length]),
             incarnation,
         };
-        match self.start(context, identity, head, splitter.delimiter, chunk)? {
+        match self.start(context, identity, &head, splitter.delimiter, chunk)? {
             Ok(()) => Ok(Some(Turn::More)),
             Err(Unmappable(why)) => Ok(Some(Turn::Parked(why))),
         }

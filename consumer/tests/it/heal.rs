@@ -1,0 +1,52 @@
+//! Sums of files that are wrong, because somebody has changed the tables.
+
+use consumer::account::{by_file, from_tables};
+use consumer::heal::{Correction, Error, Heal};
+
+use crate::bed::{Bed, finished, row, rows};
+
+async fn closed(bed: &Bed) -> i64 {
+    bed.count("select count(*) from files where closed_at is not null").await
+}
+
+#[tokio::test]
+async fn sums_are_brought_to_what_the_tables_hold() {
+    let bed = Bed::start().await;
+    let replica = bed.replica();
+    bed.publish_rows(rows(7, 100)).await;
+    bed.publish_rows(rows(8, 50)).await;
+    // Its event id is that of a row of file 8.
+    bed.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
+    bed.publish_account(&finished(7, 1, 100)).await;
+    bed.publish_account(&finished(8, 1, 51)).await;
+    bed.until("select count(*) from files where closed_at is not null", 2).await;
+    let mut heal = Heal::begin(&bed.url).await.unwrap();
+    assert!(matches!(Heal::begin(&bed.url).await, Err(Error::Taken)));
+    assert_eq!(heal.sums(true).await.unwrap(), []);
+
+    sqlx::raw_sql("delete from events where file_id = 7 and source_row <= 3; delete from duplicates")
+        .execute(&bed.pool)
+        .await
+        .unwrap();
+    let wrong = [(7, -3, 0), (8, 0, -1)].map(|(file_id, events, duplicates)| Correction {
+        file_id,
+        file: format!("landing/{file_id}.csv"),
+        events,
+        duplicates,
+        corrupt_records: 0,
+    });
+    assert_eq!(heal.sums(false).await.unwrap(), wrong);
+    assert_eq!((heal.sums(true).await.unwrap(), closed(&bed).await), (wrong.to_vec(), 0));
+    assert_eq!(heal.sums(true).await.unwrap(), []);
+    assert_eq!(by_file(&bed.url, None).await.unwrap(), from_tables(&bed.url, None).await.unwrap());
+
+    // The consumer has run all the while, and closes them when their rows are back.
+    bed.publish_rows(rows(7, 3)).await;
+    bed.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
+    bed.until("select count(*) from files where closed_at is not null", 2).await;
+    assert_eq!(by_file(&bed.url, None).await.unwrap(), from_tables(&bed.url, None).await.unwrap());
+    replica.drain().await;
+    drop(heal);
+    bed.until("select count(*) from pg_locks where locktype = 'advisory'", 0).await;
+    assert!(Heal::begin(&bed.url).await.is_ok());
+}

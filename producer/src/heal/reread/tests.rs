@@ -1,0 +1,136 @@
+use std::fs;
+
+use common::Clock;
+use tempfile::TempDir;
+
+use super::*;
+use crate::tail::followed::{Context, Followed, Turn};
+use crate::tail::identity::Seen;
+
+const HEADER: &str = "event_type,event_timestamp,price\n";
+const ROWS: &str = "view,2024-03-13 10:21:14,1.50\nclick,soon,1\nview,2024-03-13 10:21:15,19";
+
+/// A file that was read to its end, and put away.
+struct Read {
+    dir: TempDir,
+    files: Files,
+    store: Arc<Store>,
+    checkpoint: Checkpoint,
+    messages: Vec<Mapped>,
+}
+
+impl Read {
+    fn of(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let landed = dir.path().join("a.csv");
+        fs::write(&landed, text).unwrap();
+        let store = Arc::new(Store::open(&dir.path().join("checkpoints")).unwrap());
+        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        config.tail.archive_dir = Some(dir.path().join("archive"));
+        let context = Context {
+            config: config.clone(),
+            store: store.clone(),
+            clock: Clock::System,
+            max_payload: 1 << 20,
+        };
+        let seen = Seen::from(&fs::metadata(&landed).unwrap());
+        let mut followed = Followed::new(&config, landed.clone(), seen);
+        let mut chunk = Chunk::default();
+        while followed.turn(&context, true, &mut chunk).unwrap() == Turn::More {}
+        let target = dir.path().join("archive/a.1.csv");
+        fs::create_dir(dir.path().join("archive")).unwrap();
+        fs::rename(landed, &target).unwrap();
+        let checkpoint = followed.reading.unwrap().checkpoint;
+        let checkpoint = Checkpoint { state: State::Archived { target }, ..checkpoint };
+        let mut messages = chunk.messages;
+        messages.retain(|message| message.subject.as_str() != common::stream::FILE);
+        Self {
+            dir,
+            files: Files { config, max_payload: 1 << 20, is_alone: true },
+            store,
+            checkpoint,
+            messages,
+        }
+    }
+
+    /// What the file gives when it is read again, or why it gives nothing.
+    fn again(&self) -> Result<Vec<Mapped>, String> {
+        let file = self.files.file(&self.checkpoint, &self.store)?;
+        let mut all = Vec::new();
+        file.rows(|first, messages| {
+            assert_eq!(first, all.len() as Row + 1);
+            all.extend(messages);
+            Ok(())
+        })
+        .unwrap();
+        Ok(all)
+    }
+
+    fn archived(&self) -> PathBuf {
+        self.dir.path().join("archive/a.1.csv")
+    }
+}
+
+fn payloads(messages: &[Mapped]) -> Vec<&[u8]> {
+    messages.iter().map(|message| &*message.payload).collect()
+}
+
+#[test]
+fn a_file_gives_the_rows_that_it_gave() {
+    let read = Read::of(&format!("{HEADER}{ROWS}"));
+    assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
+    assert_eq!(read.messages.len(), 3);
+}
+
+#[test]
+fn rule_mapping_is_pinned_when_a_file_is_read_again() {
+    let mut read = Read::of(&format!("{HEADER}{ROWS}"));
+    read.files.config.events.required = vec!["price".to_owned()];
+    read.files.config.events.time_zone = chrono_tz::Tz::Asia__Tokyo;
+    assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
+    // A checkpoint that does not tell it is held against what the file gives now.
+    read.checkpoint.mapping = None;
+    assert_eq!(read.again().unwrap().len(), 3);
+}
+
+#[test]
+fn what_a_file_has_grown_by_changes_no_row() {
+    let read = Read::of(&format!("{HEADER}{ROWS}"));
+    fs::write(read.archived(), format!("{HEADER}{ROWS}.99\nview,2024-03-13 10:21:16,2\n")).unwrap();
+    let unchanged: Vec<Mapped> = read.again().unwrap();
+    let written = |message: &Mapped| {
+        let mut event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+        event.as_object_mut().unwrap().remove("written_us");
+        event
+    };
+    let both = [&unchanged, &read.messages].map(|messages| messages.iter().map(written).collect::<Vec<_>>());
+    assert_eq!(both[0], both[1]);
+}
+
+#[test]
+fn a_file_is_found_by_its_content() {
+    let mut read = Read::of(&format!("{HEADER}{ROWS}"));
+    let elsewhere = read.dir.path().join("restored");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(read.archived(), elsewhere.join("a.1.csv")).unwrap();
+    fs::write(read.archived(), format!("{HEADER}another file\n")).unwrap();
+    let why = read.again().unwrap_err();
+    assert!(why.ends_with("archive/a.1.csv is not the file that was read"), "{why}");
+    read.files.config.tail.archive_dir = Some(elsewhere);
+    assert_eq!(payloads(&read.again().unwrap()).len(), 3);
+    fs::remove_dir_all(read.dir.path().join("restored")).unwrap();
+    fs::remove_file(read.archived()).unwrap();
+    let why = read.again().unwrap_err();
+    assert!(why.ends_with("archive/a.1.csv is not there"), "{why}");
+}
+
+#[test]
+fn a_file_that_gives_other_rows_gives_none() {
+    let mut read = Read::of(&format!("{HEADER}{ROWS}"));
+    read.files.config.tail.max_record_bytes = 20;
+    let why = read.again().unwrap_err();
+    assert!(why.contains("gives 0 events and 3 rejected rows now, and gave 2 and 1"), "{why}");
+    read.files.is_alone = false;
+    read.checkpoint.state = State::Reading;
+    assert_eq!(read.again().unwrap_err(), "the tailer that runs has not closed the file yet");
+}

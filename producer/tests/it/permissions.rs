@@ -1,0 +1,57 @@
+//! `nats.conf` gives each user what its part needs.
+
+use common::stream::{self, STREAM};
+use common::{Shutdown, nats};
+use sandbox::testing::Log;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::bed::{Bed, row, rows, until};
+
+/// Lets the server use the users of the repository's `nats.conf`, and gives its URL for one of them.
+fn users_of_nats_conf(bed: &Bed) -> impl Fn(&str) -> SecretString + use<> {
+    bed.reload_nats(|generated| {
+        let generated: Value = serde_json::from_str(&generated).unwrap();
+        let conf = include_str!("../../../nats.conf")
+            .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
+            .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+            .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
+        ["PRODUCER", "CONSUMER", "OPERATOR"]
+            .iter()
+            .fold(conf, |conf, user| format!("{user}_PASSWORD: secret\n{conf}"))
+    });
+    let url = bed.config.nats.url.as_ref().unwrap().expose_secret();
+    let server = url.split_once('@').unwrap().1.to_owned();
+    move |user| format!("nats://{user}:secret@{server}").into()
+}
+
+#[tokio::test]
+async fn nats_conf_permits_all_that_a_producer_does() {
+    let log = Log::listen();
+    let mut bed = Bed::start().await;
+    let url = users_of_nats_conf(&bed);
+    bed.config.nats.url = Some(url("operator"));
+    bed.jetstream = nats::connect(&bed.config.nats, "test", &Shutdown::new()).await.unwrap().jetstream;
+    bed.config.nats.url = Some(url("producer"));
+
+    // It makes stream and bucket, publishes, hears what is closed, and looks at both at its next start.
+    let tailer = bed.tail();
+    bed.land("closed.csv", rows(1..=3));
+    let closed = bed.until_finished("closed.csv", 3).await;
+    bed.close(&closed).await;
+    until("it is archived", async || bed.archived().len() == 1).await;
+    bed.append("open.csv", rows(1..=3));
+    bed.until_finished("open.csv", 3).await;
+    tailer.drain().await;
+    bed.jetstream.delete_stream(STREAM).await.unwrap();
+    let tailer = bed.tail();
+    bed.append("open.csv", row(4));
+    bed.until_finished("open.csv", 4).await;
+    tailer.drain().await;
+    // It lets a durable be made anew that is ahead.
+    let producer = nats::connect(&bed.config.nats, "test", &Shutdown::new()).await.unwrap();
+    let stream = producer.jetstream.get_stream(STREAM).await.unwrap();
+    let missing = stream.delete_consumer(stream::DURABLE).await.err().unwrap().to_string();
+    assert!(missing.contains("consumer not found"), "{missing}");
+    assert!(log.lines("nats-server refuses").is_empty(), "{:#?}", log.lines(""));
+}
