@@ -5,4 +5,4 @@ insert into batches (
     fetched_at, write_began_at
 )
 select $1, 'heal', $2, $3, $3, 0, 0, 0, 0, 0, now(), now()
-where not exists (select from batches where stream_created = $2 and last_sequence >= $3 and not replay);
+where $3 > 0 and not exists (select from batches where stream_created = $2 and last_sequence >= $3 and not replay);

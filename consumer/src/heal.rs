@@ -118,17 +118,17 @@ impl Heal {
     }
 
     /// Takes note that everything up to `sequence` of the stream that was made at `created` was seen to, so that
-    /// consumers no longer refuse to start for want of it.
-    pub async fn caught_up(&mut self, created: DateTime<Utc>, sequence: u64) -> Result<(), Error> {
+    /// consumers no longer refuse to start for want of it. Whether that had to be noted.
+    pub async fn caught_up(&mut self, created: DateTime<Utc>, sequence: u64) -> Result<bool, Error> {
         let batch = self.next_batch().await?;
-        sqlx::query(include_str!("../../sql/heal_caught_up.sql"))
+        let noted = sqlx::query(include_str!("../../sql/heal_caught_up.sql"))
             .bind(batch.0)
             .bind(created.trunc_subsecs(6))
             .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
             .execute(&mut self.connection)
             .await
             .map_err(failed("take note of what was healed"))?;
-        Ok(())
+        Ok(noted.rows_affected() > 0)
     }
 
     async fn next_batch(&mut self) -> Result<BatchId, Error> {

@@ -1,19 +1,25 @@
 //! Running processes enter; the same ones leave, standing still, and go on when they are let go.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::aside::aside;
 use crate::guard::{self, SHELL};
 use crate::{Error, command};
 
-/// Stops all that is named, says so, and continues it when nobody holds the other end of the pipe any more: whoever
-/// stopped it has let go, or has died.
-const SCRIPT: &str = r#"kill -s STOP "$@"; echo; read -r line; kill -s CONT "$@""#;
+/// Stops what each line names, says when it has, and continues all of it when nobody holds the other end of the pipe
+/// any more: whoever stopped it has let go, or has died. It notes whom it stops before it does, and nobody else stops
+/// anything, so that nothing stands still that nobody would continue.
+const SCRIPT: &str = r#"
+while read -r pids; do
+    stopped="$stopped $pids"
+    kill -s STOP $pids
+    echo
+done
+kill -s CONT $stopped
+"#;
 
 /// Processes that stand still (SIGSTOP) until this is dropped, or its owner is gone, however it ended.
 #[derive(Debug)]
@@ -25,40 +31,40 @@ pub struct Frozen {
 impl Frozen {
     /// Stops these processes and their children.
     pub(crate) async fn freeze(pids: Vec<u32>) -> Result<Self, Error> {
-        aside(move || {
-            let mut stopped = Vec::new();
-            let mut found = pids;
-            // Parents first, and again until there is nobody new: one may have been about to start another child.
-            while !found.is_empty() {
-                for pid in found.iter().filter_map(|&pid| raw(pid)) {
-                    // It can only fail for a process that has just ended.
-                    let _ = kill_process(pid, Signal::STOP);
-                }
-                stopped.append(&mut found);
-                found = stopped.iter().flat_map(|&pid| children(pid)).collect();
-                found.retain(|pid| !stopped.contains(pid));
-            }
-            Self::hold(&stopped)
-        })
-        .await
+        aside(move || Self::stop(pids).map_err(|source| Error::Run { program: SHELL.into(), source })).await
+    }
+
+    fn stop(pids: Vec<u32>) -> io::Result<Self> {
+        let mut command = Command::new(SHELL);
+        // A group of its own, so that Ctrl-C on a terminal does not end it before its duty.
+        command.args(["-c", SCRIPT, "freeze"]).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut frozen = Self { shell: guard::spawn(&mut command)? };
+        let mut answers = frozen.shell.stdout.take().map(BufReader::new);
+        // Parents first, and again until there is nobody new: one may have been about to start another child.
+        let (mut found, mut stopped) = (pids, Vec::new());
+        while !found.is_empty() {
+            frozen.order(&found, answers.as_mut())?;
+            stopped.append(&mut found);
+            found = stopped.iter().flat_map(|&pid| children(pid)).collect();
+            found.retain(|pid| !stopped.contains(pid));
+        }
+        Ok(frozen)
+    }
+
+    /// Has the shell stop these, and waits until it has.
+    fn order(&mut self, pids: &[u32], answers: Option<&mut BufReader<ChildStdout>>) -> io::Result<()> {
+        let line = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        if let (Some(orders), Some(answers)) = (&mut self.shell.stdin, answers) {
+            writeln!(orders, "{line}")?;
+            answers.read_line(&mut String::new())?;
+        }
+        Ok(())
     }
 
     /// Lets them go on, and returns when they do.
     pub async fn thaw(self) {
         aside(move || drop(self)).await;
-    }
-
-    fn hold(pids: &[u32]) -> Result<Self, Error> {
-        let failed = |source| Error::Run { program: SHELL.into(), source };
-        let mut command = Command::new(SHELL);
-        command.args(["-c", SCRIPT, "freeze"]).args(pids.iter().map(u32::to_string));
-        // A group of its own, so that Ctrl-C on a terminal does not end it before its duty.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        let mut shell = guard::spawn(&mut command).map_err(failed)?;
-        if let Some(output) = shell.stdout.take() {
-            BufReader::new(output).read_line(&mut String::new()).map_err(failed)?;
-        }
-        Ok(Self { shell })
     }
 }
 
@@ -69,10 +75,6 @@ impl Drop for Frozen {
             tracing::warn!(%error, "processes may still stand still");
         }
     }
-}
-
-pub(crate) fn raw(pid: u32) -> Option<Pid> {
-    i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
 /// The children of a process: from /proc, and where there is none (macOS) from the program that every such system has.

@@ -13,11 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
 use crate::Error;
-use crate::frozen::raw;
 use crate::log::{Held, Log};
 
 pub(crate) const SHELL: &str = "/bin/sh";
@@ -112,7 +111,8 @@ impl Guard {
 
     /// Ends the service as a crash does, and waits until it is gone.
     pub(crate) fn kill(mut self) -> Result<(), Error> {
-        if let Some(pid) = raw(self.service).filter(|_| self.has_ended().is_none()) {
+        let pid = i32::try_from(self.service).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| self.has_ended().is_none()) {
             // It can only fail for a process that has just ended.
             let _ = kill_process(pid, Signal::KILL);
             self.gone_within(END);

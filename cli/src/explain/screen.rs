@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use consumer::explain::{Other, Written};
 use indicatif::HumanCount;
+use terminal_size::Width;
 
 use super::find::FileFacts;
 use super::story::{Fate, Story, Text, escaped};
@@ -14,23 +15,66 @@ use fates::{draw_rejected, draw_written, origin_of};
 
 /// Columns of the labels.
 const LABEL: usize = 12;
+/// A narrower column of text would tell nothing.
+const NARROWEST: usize = 20;
 /// The longest text that is shown, in characters.
 const LONGEST: usize = 1_000;
 
-/// Lines with a label each, or below the one before.
-#[derive(Debug, Default)]
-struct Screen(String);
+/// Lines with a label each, or below the one before. On a terminal long ones are folded.
+#[derive(Debug)]
+struct Screen {
+    text: String,
+    /// Characters of a line.
+    width: usize,
+}
 
 impl Screen {
-    fn line(&mut self, label: &str, text: impl AsRef<str>) {
-        let _ = write!(self.0, "\n{label:<LABEL$}{}", text.as_ref());
+    fn new(headline: String) -> Self {
+        let terminal = terminal_size::terminal_size_of(std::io::stdout());
+        Self { text: headline + "\n", width: terminal.map_or(usize::MAX, |(Width(width), _)| width.into()) }
     }
+
+    fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, label: &str, text: impl AsRef<str>) {
+        self.folded(&format!("{label:<LABEL$}"), text.as_ref());
+    }
+
+    /// As it stands, so that it can be copied.
+    fn raw(&mut self, label: &str, text: &str) {
+        let _ = write!(self.text, "\n{label:<LABEL$}{text}");
+    }
+
+    /// `text` behind `before`, and what does not fit the line below it.
+    fn folded(&mut self, before: &str, text: &str) {
+        let indent = before.chars().count();
+        let mut before = before;
+        let spaces = " ".repeat(indent);
+        for part in fold(text, self.width.saturating_sub(indent).max(NARROWEST)) {
+            let _ = write!(self.text, "\n{before}{part}");
+            before = &spaces;
+        }
+    }
+}
+
+/// Parts of at most `room` characters, between words where that is possible.
+fn fold(text: &str, room: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((end, _)) = rest.char_indices().nth(room) {
+        let cut = rest[..end].rfind(' ').filter(|at| *at > 0).map_or(end, |space| space + 1);
+        parts.push(rest[..cut].trim_end());
+        rest = &rest[cut..];
+    }
+    parts.push(rest);
+    parts
 }
 
 /// The whole story.
 pub(super) fn of(story: &Story) -> String {
-    let mut screen = Screen(headline(story));
-    screen.0.push('\n');
+    let mut screen = Screen::new(headline(story));
     if let Some(file) = &story.file {
         draw_file(&mut screen, file);
     }
@@ -45,10 +89,10 @@ pub(super) fn of(story: &Story) -> String {
         draw_written(&mut screen, "duplicate", duplicate);
     }
     if let Some(advice) = advice(story) {
-        screen.0.push('\n');
+        screen.blank();
         screen.line("next", advice);
     }
-    screen.0
+    screen.text
 }
 
 fn headline(story: &Story) -> String {
@@ -117,7 +161,7 @@ fn draw_raw(screen: &mut Screen, text: &Text) {
     let raw = escaped(&text.raw);
     let shown: String = raw.chars().take(LONGEST).collect();
     let is_cut = text.truncated || shown.len() < raw.len();
-    screen.line("text", if is_cut { format!("{shown} …") } else { shown });
+    screen.raw("text", &if is_cut { format!("{shown} …") } else { shown });
     if let Some(why) = &text.read_as_rejected {
         screen.line("", format!("read now it is no event: {why}"));
     }
@@ -151,4 +195,16 @@ fn cut(text: &str) -> String {
 
 fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_folded_between_words() {
+        assert_eq!(fold("one two three", 8), ["one two", "three"]);
+        assert_eq!(fold("a_long_word and äöü", 6), ["a_long", "_word", "and", "äöü"]);
+        assert_eq!(fold("", 6), [""]);
+    }
 }

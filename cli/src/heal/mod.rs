@@ -93,13 +93,13 @@ impl<'a> Healing<'a> {
             let is_new = report.add(Box::pin(self.publish(before, known, &mut replica)).await?);
             replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
             fault::point("heal_consumed");
+            let position = self.stream.position().await?;
+            report.caught_up |= self.database.caught_up(position.created, position.acknowledged).await?;
             report.conclude(&self.prove().await?);
             if report.law_holds || !is_new {
                 break;
             }
         }
-        let position = self.stream.position().await?;
-        self.database.caught_up(position.created, position.acknowledged).await?;
         Ok(report)
     }
 

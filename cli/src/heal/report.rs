@@ -22,10 +22,10 @@ pub(super) struct Report {
     corrected: Vec<Correction>,
     /// Files of which something was missing.
     files: Vec<Healed>,
+    /// Whether the database had gone back, and had nothing to put back that showed it.
+    pub(super) caught_up: bool,
     /// What is still wrong, a sentence each.
     faults: Vec<String>,
-    /// What to do about that.
-    way_out: Option<String>,
 }
 
 /// What was done about one file.
@@ -73,7 +73,6 @@ impl Report {
     pub(super) fn conclude(&mut self, proof: &Proof) {
         self.law_holds = proof.law_holds();
         self.faults = proof.faults();
-        self.way_out = proof.way_out();
     }
 
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -91,15 +90,19 @@ impl Report {
             let done = if self.dry_run { "would be corrected" } else { "corrected" };
             lines.push(format!("sums of rows {done} for {} files", self.corrected.len()));
         }
+        if self.caught_up {
+            lines.push("the database knows again how far the stream was acknowledged".to_owned());
+        }
         if lines.is_empty() && self.law_holds {
             lines.push("nothing to heal".to_owned());
         }
         lines.extend(self.faults.iter().cloned());
-        lines.push(match &self.way_out {
-            None => "the law holds: every row that was read is in one table".to_owned(),
-            Some(_) if self.dry_run => "THE LAW DOES NOT HOLD: run `millrace heal`".to_owned(),
-            Some(way_out) => format!("THE LAW DOES NOT HOLD: {way_out}"),
-        });
+        let law = match (self.law_holds, self.dry_run) {
+            (true, _) => "the law holds: every row that was read is in one table",
+            (false, true) => "THE LAW DOES NOT HOLD: run `millrace heal`",
+            (false, false) => "THE LAW DOES NOT HOLD: what is named above cannot be healed from here",
+        };
+        lines.push(law.to_owned());
         lines.join("\n")
     }
 }

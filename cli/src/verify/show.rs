@@ -50,16 +50,13 @@ impl InFlight {
 
     /// As a line, where there is something to tell.
     fn line(&self) -> Option<String> {
-        let files = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
-        let messages = |count: Option<u64>, what: &str| {
-            count.filter(|count| *count > 0).map(|count| format!("{} {what}", HumanCount(count)))
-        };
+        let count = |what: &str, count: u64| (count > 0).then(|| format!("{what} {}", HumanCount(count)));
         let parts = [
-            messages(self.pending, "messages that no consumer has taken"),
-            messages(self.unacknowledged, "messages that a consumer is writing"),
-            files(self.waiting.len(), "files that wait for their last rows"),
-            files(self.open.len(), "files that are still read"),
-            self.pending.is_none().then(|| "what the stream holds is not known".to_owned()),
+            self.pending
+                .map_or(Some("messages not known".to_owned()), |pending| count("unread messages", pending)),
+            self.unacknowledged.and_then(|messages| count("unacknowledged messages", messages)),
+            count("files that wait for their last rows", self.waiting.len() as u64),
+            count("open files", self.open.len() as u64),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| format!("in flight: {}", parts.join(", ")))

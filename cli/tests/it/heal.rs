@@ -1,9 +1,10 @@
 //! Rows that the database has lost come back: from the stream, or from the files.
 
 use common::stream::STREAM;
-use sandbox::testing;
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Nats, Options, testing};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, rows, until};
@@ -81,6 +82,13 @@ async fn deleted_rows_are_put_back_from_the_stream() {
     assert_eq!(bed.sql(WRONG).await, "0");
     assert_eq!(bed.run(&["verify"]).await.code, Some(0));
     finds_nothing(&bed).await;
+
+    // Rows that are all there do not help where nobody knows from when they are.
+    bed.sql("delete from batches").await;
+    assert_eq!(bed.run(&once).await.code, Some(1));
+    let healed = bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(healed.out.starts_with("the database knows again how far"), "{healed:?}");
     assert_eq!(bed.run(&once).await.code, Some(0));
 }
 
@@ -261,7 +269,7 @@ async fn a_running_up_is_healed_beside_it() {
     heals(&bed, &origins).await;
     bed.drop_file("in/b.csv", rows(401..=410));
     bed.until_sql("select count(*) from events", "410").await;
-    up.signal(rustix::process::Signal::INT);
+    up.signal(Signal::INT);
     let ended = up.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
@@ -277,6 +285,39 @@ async fn more_than_the_stream_can_hold_is_healed() {
     let origins = bed.sql(ORIGINS).await;
     bed.sql("truncate events").await;
     heals(&bed, &origins).await;
+}
+
+#[tokio::test]
+async fn nats_conf_permits_the_operator_to_heal() {
+    let dir = tempfile::tempdir().unwrap();
+    let nats = Nats::start(&Options::new(dir.path()), dir.path()).await.unwrap();
+    let database = testing::postgres_database().await;
+    let bed = Bed::with_services(&nats.url(), &database);
+    bed.write("my data/landing/a.csv", rows(1..=100));
+    assert_eq!(bed.run(&["up", "--once"]).await.code, Some(0));
+    let origins = bed.sql(ORIGINS).await;
+    bed.sql("delete from events where source_row > 50").await;
+
+    let path = dir.path().join("nats.conf");
+    let generated: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let conf = include_str!("../../../nats.conf")
+        .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
+        .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+        .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
+    let passwords = ["PRODUCER", "CONSUMER", "OPERATOR"].map(|user| format!("{user}_PASSWORD: secret\n"));
+    std::fs::write(&path, passwords.concat() + &conf).unwrap();
+    kill_process(Pid::from_raw(nats.pid().cast_signed()).unwrap(), Signal::HUP).unwrap();
+    let url = nats.url();
+    let server = url.expose_secret().split_once('@').unwrap().1;
+    let operator = format!("nats://operator:secret@{server}");
+    until("its users are known", async || {
+        bed.run_with(&[("NATS_URL", &operator)], &["status"]).await.code == Some(0)
+    })
+    .await;
+    let healed = bed.run_with(&[("NATS_URL", &operator)], &["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(!healed.err.contains("nats-server refuses"), "{healed:?}");
+    assert_eq!(bed.sql(ORIGINS).await, origins);
 }
 
 #[tokio::test]

@@ -10,8 +10,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::pull;
 use common::config;
 use common::health::{Ask, Service};
+use common::stream::STREAM;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -133,14 +135,14 @@ async fn a_user_of_the_broker_may_do_what_it_needs_and_nothing_else() {
     let user = async |name: &str| jetstream(&SecretString::from(variable(name))).await;
     let (producer, consumer, operator) =
         (user("PRODUCER_URL").await, user("CONSUMER_URL").await, user("OPERATOR_URL").await);
-    assert!(operator.get_stream(common::stream::STREAM).await.is_ok());
-    assert!(consumer.get_stream(common::stream::STREAM).await.is_ok());
+    assert!(operator.get_stream(STREAM).await.is_ok());
+    assert!(consumer.get_stream(STREAM).await.is_ok());
     // What is refused is not answered.
-    let events = producer.get_stream(common::stream::STREAM).await.unwrap();
-    let (deleted, published) = tokio::join!(
-        events.delete_consumer(common::stream::DURABLE),
-        async { consumer.publish("events.view", "forged".into()).await.unwrap().await },
-    );
-    assert!(deleted.is_err(), "the producer deletes nobody's durable");
+    let events = producer.get_stream(STREAM).await.unwrap();
+    let reader = pull::Config { inactive_threshold: SOON, ..pull::Config::default() };
+    let (read, published) = tokio::join!(events.create_consumer(reader), async {
+        consumer.publish("events.view", "forged".into()).await.unwrap().await
+    });
+    assert!(read.is_err(), "the producer reads nothing");
     assert!(published.is_err(), "the consumer publishes no event: {published:?}");
 }

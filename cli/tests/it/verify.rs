@@ -157,7 +157,7 @@ async fn rows_that_are_still_in_the_stream_are_in_flight_and_not_missing() {
         (&json!(1), &file["file"])
     );
     let text = bed.run(&["verify"]).await.out;
-    assert!(text.contains("in flight: 1 messages"), "{text}");
+    assert!(text.contains("in flight: unread messages 1, files that wait for their last rows 1"), "{text}");
 
     // When everything that was in the stream is committed, and the row is not there, it is missing.
     let consumer = bed.start(&["consumer", "run"]);

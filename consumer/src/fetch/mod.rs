@@ -4,6 +4,7 @@
 //! here, with one line when it begins and one when it ends.
 
 mod durable;
+mod position;
 mod pull;
 mod stall;
 
@@ -12,12 +13,12 @@ use std::time::Duration;
 
 use async_nats::Subject;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use common::config::Config;
 use common::health::{Health, Need, Pulse};
 use common::nats::Nats;
 use common::{Clock, Outage, Passing, Shutdown, stream, until_ready};
 
+pub(crate) use position::Position;
 use pull::{Pull, Pulled};
 
 /// The longest turn: the broker is asked for stream and durable, a few times.
@@ -63,13 +64,6 @@ impl Passing for Error {
     fn denied(word: String) -> Self {
         stream::Error::denied(word).into()
     }
-}
-
-/// Where a message stands: in which life of the stream, and at which sequence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) stream_created: DateTime<Utc>,
-    pub(crate) sequence: u64,
 }
 
 /// Where to acknowledge a message.
@@ -158,7 +152,7 @@ impl Fetch {
     /// `None` for what did not come from a stream, which an inbox cannot refuse.
     fn message(&self, message: async_nats::Message) -> Option<Message> {
         let reply = message.reply.as_ref()?;
-        let sequence = pull::stream_sequence(reply)?;
+        let sequence = position::stream_sequence(reply)?;
         Some(Message {
             position: Position { sequence, ..self.acknowledged },
             // A copy: the original shares its memory with the payloads beside it and would keep them.

@@ -102,6 +102,14 @@ impl Bed {
         until(query, async || self.count(query).await == expected).await;
     }
 
+    /// Lets a replica consume what there is, until there are so many events.
+    pub(crate) async fn consume(&self, events: i64) {
+        let replica = self.replica();
+        self.until("select count(*) from events", events).await;
+        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+        replica.drain().await;
+    }
+
     /// Messages that were delivered and not acknowledged, and those that were not delivered yet.
     pub(crate) async fn unread(&self) -> (usize, u64) {
         let info = self.stream.consumer_info(stream::DURABLE).await.unwrap();

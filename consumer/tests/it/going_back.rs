@@ -10,14 +10,6 @@ use sqlx::{ConnectOptions as _, Executor as _};
 use crate::bed::{Bed, replica_of, rows, until};
 
 impl Bed {
-    /// Consumes what there is.
-    async fn consume_all(&self, events: i64) {
-        let replica = self.replica();
-        self.until("select count(*) from events", events).await;
-        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
-        replica.drain().await;
-    }
-
     /// Takes a copy of the database as it is.
     async fn copy(&mut self) -> SecretString {
         // Nobody may be connected meanwhile.
@@ -44,10 +36,10 @@ impl Bed {
 async fn rule_going_back_is_noticed() {
     let mut bed = Bed::start().await;
     bed.publish_rows(rows(7, 100)).await;
-    bed.consume_all(100).await;
+    bed.consume(100).await;
     let backup = bed.copy().await;
     bed.publish_rows(rows(8, 50)).await;
-    bed.consume_all(150).await;
+    bed.consume(150).await;
 
     bed.use_database(backup).await;
     bed.publish_rows(rows(9, 3)).await;
@@ -67,7 +59,7 @@ async fn rule_going_back_is_noticed() {
     until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
     healing.drain().await;
     bed.publish_rows(rows(10, 10)).await;
-    bed.consume_all(163).await;
+    bed.consume(163).await;
     assert_eq!(bed.count("select count(*) from duplicates").await, 0);
 }
 
@@ -75,7 +67,7 @@ async fn rule_going_back_is_noticed() {
 async fn rule_going_back_is_noticed_when_the_database_was_emptied() {
     let bed = Bed::start().await;
     bed.publish_rows(rows(7, 100)).await;
-    bed.consume_all(100).await;
+    bed.consume(100).await;
     bed.pool.execute("truncate events, batches, batch_files").await.unwrap();
     let error = bed.replica().end().await.unwrap_err().to_string();
     assert!(error.contains("up to message 0 of stream EVENTS"), "{error}");
@@ -85,21 +77,21 @@ async fn rule_going_back_is_noticed_when_the_database_was_emptied() {
 async fn rule_going_back_is_noticed_and_nothing_else_is_taken_for_it() {
     let bed = Bed::start().await;
     bed.publish_rows(rows(7, 100)).await;
-    bed.consume_all(100).await;
+    bed.consume(100).await;
     // A new stream has batches of its own, and a new durable has acknowledged nothing of what was purged.
     bed.jetstream.delete_stream(common::stream::STREAM).await.unwrap();
     common::stream::ensure(&bed.jetstream, &bed.config.stream).await.unwrap();
     bed.publish_rows(rows(8, 100)).await;
     bed.stream.purge().await.unwrap();
     bed.publish_rows(rows(9, 10)).await;
-    bed.consume_all(110).await;
-    bed.consume_all(110).await;
+    bed.consume(110).await;
+    bed.consume(110).await;
 }
 
 #[tokio::test]
 async fn rule_going_back_is_noticed_under_a_running_consumer() {
     let bed = Bed::start().await;
-    let replica = bed.replica_with(|config| config.consumer.ack_wait = Duration::from_secs(60));
+    let replica = bed.replica_with(|config| config.consumer.ack_wait = Duration::from_mins(1));
     bed.publish_rows(rows(7, 100)).await;
     bed.until("select count(*) from events", 100).await;
     until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;

@@ -7,6 +7,8 @@ use sandbox::testing::{Log, Proxy, Way};
 
 use crate::bed::{Bed, Replica, finished, rows, until};
 
+const LOST: &str = "WARN connection to nats-server lost";
+
 /// The database at the far end of a proxy; silence is soon noticed.
 async fn far_database(bed: &Bed) -> (Proxy, impl Fn(&mut Config)) {
     let proxy = Proxy::to(&bed.url).await;
@@ -37,6 +39,20 @@ async fn is_settled(bed: &Bed, replica: Replica, rows: i64) {
     assert_eq!(bed.count("select count(*) from events").await, rows);
     assert_eq!(bed.count("select sum(events) from batch_files").await, rows);
     assert_eq!(bed.count("select count(*) from duplicates").await, 0);
+}
+
+/// How often it was told that trouble is over.
+fn ended(log: &Log) -> usize {
+    log.lines("is back").iter().filter(|line| line.starts_with("INFO")).count()
+}
+
+/// As many lines say that trouble is over as said that it began.
+async fn until_each_trouble_is_over(log: &Log) {
+    until("it is told", async || {
+        let over = log.lines("INFO").iter().filter(|line| line.contains(" is back outage_ms=")).count();
+        over == log.lines("WARN").len()
+    })
+    .await;
 }
 
 /// Makes every transaction that writes wait, at its COMMIT or before it, for a lock that the test holds.
@@ -94,6 +110,26 @@ async fn a_database_that_goes_silent_between_batches_is_left() {
         proxy.strand();
     }
     is_settled(&bed, replica, 1_500).await;
+}
+
+#[tokio::test]
+async fn a_network_that_carries_nothing_for_a_while_and_then_everything_loses_no_row() {
+    let log = Log::listen();
+    let bed = Bed::start().await;
+    let (proxy, far) = far_database(&bed).await;
+    bed.publish_rows(rows(7, 5_000)).await;
+    let replica = bed.replica_with(far);
+    for written in [500, 1_500, 2_500] {
+        until("rows flow", async || replica.progress.events() > written).await;
+        let told = log.lines("WARN PostgreSQL is in trouble").len();
+        proxy.hold_both();
+        until("it is told", async || log.lines("WARN PostgreSQL is in trouble").len() > told).await;
+        // What was held back arrives now, on connections that nobody waits for any more.
+        proxy.mend();
+    }
+    bed.until("select count(*) from events", 5_000).await;
+    until_each_trouble_is_over(&log).await;
+    is_settled(&bed, replica, 5_000).await;
 }
 
 #[tokio::test]
@@ -170,20 +206,19 @@ async fn a_broker_whose_connections_are_cut_or_half_closed_loses_no_row() {
     let log = Log::listen();
     let bed = Bed::start().await;
     let (proxy, replica) = far_broker(&bed).await;
-    bed.publish_rows(rows(7, 20_000)).await;
-    for (written, fault) in [500, 2_000, 4_000].into_iter().zip([
-        Proxy::cut as fn(&Proxy),
-        |proxy: &Proxy| proxy.half_close(Way::ToServer),
-        |proxy: &Proxy| proxy.half_close(Way::ToClient),
-    ]) {
-        until("rows flow", async || replica.progress.events() > written).await;
+    let faults: [fn(&Proxy); 3] =
+        [Proxy::cut, |proxy| proxy.half_close(Way::ToServer), |proxy| proxy.half_close(Way::ToClient)];
+    for (number, fault) in (1..).zip(faults) {
+        let before = replica.progress.events();
+        bed.publish_rows(rows(number, 5_000)).await;
+        until("rows flow", async || replica.progress.events() > before + 500).await;
         fault(&proxy);
+        until("it is told", async || i64::try_from(log.lines(LOST).len()) == Ok(number)).await;
         proxy.mend();
     }
-    bed.until("select count(*) from events", 20_000).await;
-    assert_eq!(log.lines("WARN connection to nats-server lost").len(), 3, "{:#?}", log.lines(""));
-    assert_eq!(log.lines("INFO connection to nats-server is back").len(), 3, "{:#?}", log.lines(""));
-    is_settled(&bed, replica, 20_000).await;
+    bed.until("select count(*) from events", 15_000).await;
+    until_each_trouble_is_over(&log).await;
+    is_settled(&bed, replica, 15_000).await;
 }
 
 #[tokio::test]
@@ -195,7 +230,7 @@ async fn a_broker_that_goes_silent_is_noticed_and_left() {
     until("rows flow", async || replica.progress.events() > 500).await;
     proxy.strand();
     bed.until("select count(*) from events", 5_000).await;
-    until("it is told", async || log.lines("is back").len() == log.lines("WARN").len()).await;
+    until("all that began has ended", async || ended(&log) == log.lines("WARN").len()).await;
     assert_eq!(log.lines("WARN connection to nats-server lost").len(), 1, "{:#?}", log.lines(""));
     is_settled(&bed, replica, 5_000).await;
 }
@@ -213,6 +248,6 @@ async fn a_broker_that_does_not_hear_is_noticed_and_nothing_is_lost_when_it_hear
     until("it is told", async || !log.lines("WARN").is_empty()).await;
     proxy.mend();
     bed.until("select count(*) from events", 20_000).await;
-    until("it is told", async || log.lines("is back").len() == log.lines("WARN").len()).await;
+    until("all that began has ended", async || ended(&log) == log.lines("WARN").len()).await;
     is_settled(&bed, replica, 20_000).await;
 }

@@ -68,7 +68,9 @@ pub(super) async fn position(nats: &Nats) -> Result<Position, Error> {
     let durable = durable(&events).await?;
     let unread =
         durable.as_ref().map_or(state.messages, |info| info.num_pending + info.num_ack_pending as u64);
-    let acknowledged = durable.map_or(0, |info| info.ack_floor.stream_sequence);
+    // The floor of a durable that has delivered nothing only says where the stream begins.
+    let floor = durable.map(|info| info.ack_floor).filter(|floor| floor.consumer_sequence > 0);
+    let acknowledged = floor.map_or(0, |floor| floor.stream_sequence);
     Ok(Position { created: incarnation.created, last: incarnation.last_sequence, acknowledged, unread })
 }
 

@@ -7,6 +7,7 @@ mod edited;
 mod time;
 mod price;
 mod values;
+mod column;
 mod row;
 mod reject;
 mod whole;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::map::reject::Rejection;
 use crate::map::time::{TimeForm, timestamp};
 use crate::map::values::{self, Refusal};
-use crate::map::{Mapping, Whole, origin_of, price};
+use crate::map::{Mapping, Whole, column, origin_of, price};
 use crate::tail::records::Field;
 
 /// Subjects are kept for this many event types; beyond it they are made anew.
@@ -52,14 +52,6 @@ pub(crate) struct Mapper {
     max_payload: usize,
     hashed: Vec<u8>,
 }
-
-const EVENT_ID: usize = 0;
-const EVENT_TYPE: usize = 1;
-const EVENT_TIMESTAMP: usize = 2;
-const USER_AGENT: usize = 8;
-const IP_ADDRESS: usize = 9;
-const PRICE: usize = 15;
-const DEVICE_TYPE: usize = 16;
 
 impl Mapper {
     pub(crate) fn new(mapping: Mapping, max_payload: usize) -> Self {
@@ -157,33 +149,33 @@ impl Mapper {
             return Err(self.missing(column));
         }
         let text = |column| value(column).map(Text);
-        let kind = value(EVENT_TYPE).unwrap_or_default();
+        let kind = value(column::EVENT_TYPE).unwrap_or_default();
         let event_type = self
             .mapping
             .types
             .resolve(&kind)
-            .map_err(|what| self.at_column(EVENT_TYPE, &kind, (Reason::UnknownEventType, what)))?;
-        let time = value(EVENT_TIMESTAMP).unwrap_or_default();
+            .map_err(|what| self.at_column(column::EVENT_TYPE, &kind, (Reason::UnknownEventType, what)))?;
+        let time = value(column::EVENT_TIMESTAMP).unwrap_or_default();
         let time = time.trim();
         let form = self.mapping.time_form.unwrap_or_else(|| TimeForm::of(time));
         let event_timestamp = timestamp(time, self.mapping.time_zone, form)
-            .map_err(|refusal| self.at_column(EVENT_TIMESTAMP, time, refusal))?;
-        let price = match value(PRICE) {
+            .map_err(|refusal| self.at_column(column::EVENT_TIMESTAMP, time, refusal))?;
+        let price = match value(column::PRICE) {
             None => None,
             Some(text) => Some(
                 price::price(text.trim(), self.mapping.decimal)
-                    .map_err(|refusal| self.at_column(PRICE, &text, refusal))?,
+                    .map_err(|refusal| self.at_column(column::PRICE, &text, refusal))?,
             ),
         };
-        let ip_address = value(IP_ADDRESS);
+        let ip_address = value(column::IP_ADDRESS);
         // PostgreSQL takes no blanks around it, so what is sent is what was checked.
         let ip_address = ip_address.as_deref().map(str::trim);
         if let Some(address) = ip_address {
-            values::ip_address(address).map_err(|refusal| self.at_column(IP_ADDRESS, address, refusal))?;
+            values::ip_address(address).map_err(|refusal| self.at_column(column::IP_ADDRESS, address, refusal))?;
         }
         let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
-        let user_agent = value(USER_AGENT);
-        let word = value(DEVICE_TYPE);
+        let user_agent = value(column::USER_AGENT);
+        let word = value(column::DEVICE_TYPE);
         let known = word.as_deref().and_then(|word| values::device(word.trim()));
         let device = known.or_else(|| user_agent.as_deref().map(values::device_of_user_agent));
         let odd_device = word.filter(|_| known.is_none());
@@ -198,18 +190,18 @@ impl Mapper {
             source_event_id: source_event_id.map(Text),
             event_type: Text(Cow::Borrowed(&event_type)),
             event_timestamp: event_timestamp.into(),
-            customer_id: text(3),
-            customer_name: text(4),
-            customer_email: text(5),
-            customer_address: text(6),
-            session_id: text(7),
+            customer_id: text(column::CUSTOMER_ID),
+            customer_name: text(column::CUSTOMER_NAME),
+            customer_email: text(column::CUSTOMER_EMAIL),
+            customer_address: text(column::CUSTOMER_ADDRESS),
+            session_id: text(column::SESSION_ID),
             user_agent: user_agent.map(Text),
             ip_address: ip_address.map(Text::from),
-            product_id: text(10),
-            product_name: text(11),
-            category: text(12),
-            brand: text(13),
-            sku: text(14),
+            product_id: text(column::PRODUCT_ID),
+            product_name: text(column::PRODUCT_NAME),
+            category: text(column::CATEGORY),
+            brand: text(column::BRAND),
+            sku: text(column::SKU),
             price_category: price.as_deref().map(|price| price::category(price, low, medium).into()),
             price: price.map(Text::from),
             device_type: device.map(Text::from),
@@ -247,17 +239,18 @@ impl Mapper {
         fields: &[Field],
         hashed: &mut Vec<u8>,
     ) -> Result<(Uuid, Option<Cow<'a, str>>), Rejection> {
-        if let Some(field) = self.fields[EVENT_ID] {
+        if let Some(field) = self.fields[column::EVENT_ID] {
             let id = fields[field].value(record);
             return match Uuid::try_parse(id.trim()) {
                 Ok(uuid) => Ok((uuid, None)),
-                Err(_) if id.is_empty() => Err(self.missing(EVENT_ID)),
+                Err(_) if id.trim().is_empty() => Err(self.missing(column::EVENT_ID)),
                 Err(_) => Ok((values::uuid_of(std::iter::once(&*id), hashed), Some(id))),
             };
         }
         let parts = &self.mapping.id_fields;
-        if let Some(&empty) = parts.iter().find(|&&field| fields[field].value(record).is_empty()) {
-            let column = self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(EVENT_ID);
+        let lacks = |field: usize| fields[field].value(record).trim().is_empty();
+        if let Some(&empty) = parts.iter().find(|&&field| lacks(field)) {
+            let column = self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(column::EVENT_ID);
             return Err(self.missing(column));
         }
         // Where the rejected row stood is no part of the row.

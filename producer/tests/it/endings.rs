@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use common::event::Reason;
 use common::wire::FileState;
-
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use sha2::{Digest as _, Sha256};
 
 use crate::bed::{Bed, HEADER, row, rows, until};
 
@@ -14,6 +14,10 @@ fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +115,10 @@ async fn a_line_without_end_that_comes_in_pieces_is_one_reject() {
     tailer.drain().await;
     let contents = bed.contents().await;
     let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
-    assert_eq!((reject.row, reject.reason, reject.truncated), (4, Reason::RecordTooLong, false));
+    assert_eq!((reject.row, reject.reason, reject.truncated), (4, Reason::RecordTooLong, true));
+    assert_eq!(reject.raw.0, "x".repeat(1_024).as_bytes());
+    let line = "x".repeat(2_000) + &"y".repeat(3_000);
+    assert!(reject.message.contains(&sha256(&line)), "{}", reject.message);
     assert_eq!(reject.byte_start, i64::try_from(good.len()).unwrap());
     assert_eq!(reject.byte_end - reject.byte_start, 5_001);
     assert_eq!(contents.rows_of(reject.file_id), [1, 2, 3, 4, 5]);

@@ -8,6 +8,7 @@ mod contents;
 mod rows; // what becomes of rows
 mod endings; // where records and files end
 mod identity; // which file is which
+mod gone; // what goes away while nobody looks
 mod closing; // what becomes of closed files
 mod restarts; // stopping and starting in the middle
 mod broker; // a broker that ends, fills up, or forgets

@@ -4,6 +4,7 @@ use std::fs;
 
 use common::event::Reason;
 use common::wire::FileState;
+use sha2::{Digest as _, Sha256};
 
 use crate::bed::{Bed, HEADER, row, rows, until};
 
@@ -92,9 +93,13 @@ async fn rule_bytes_survive() {
         let span = usize::try_from(reject.byte_start).unwrap()..usize::try_from(reject.byte_end).unwrap();
         assert_eq!(bytes[span].trim_ascii_end(), *raw, "the bytes of the span are those of row {number}");
     }
-    // What the broker would not take is named by its span and kept as far as it fits.
+    // What the broker would not take is named by its span and its digest, and kept as far as it fits.
     assert_eq!((oversized.reason, oversized.row, oversized.truncated), (Reason::MessageTooLarge, 11, true));
     assert!(oversized.byte_end - oversized.byte_start > 2 << 20);
+    let row = format!("99,view,2024-03-13T10:21:14Z,c,{long},1");
+    let digest: String = Sha256::digest(&row).iter().map(|byte| format!("{byte:02x}")).collect();
+    let whole = format!("only the beginning is kept, of {} bytes with sha256 {digest}", row.len());
+    assert!(oversized.message.ends_with(&whole), "{}", oversized.message);
     assert!(bytes[usize::try_from(oversized.byte_start).unwrap()..].starts_with(&oversized.raw.0));
 }
 

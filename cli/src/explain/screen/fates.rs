@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use consumer::explain::{Batch, Corrupt, Other, Written};
 use indicatif::HumanCount;
 
-use super::{Screen, cut, time};
+use super::{LABEL, Screen, cut, time};
 use crate::explain::story::escaped;
 
 /// Columns of the names of an event's columns.
@@ -13,7 +13,7 @@ const NAME: usize = 18;
 const OTHERS: usize = 10;
 
 pub(super) fn draw_rejected(screen: &mut Screen, record: &Corrupt) {
-    screen.0.push('\n');
+    screen.blank();
     let at = match record.stage.as_str() {
         "producer" => "when the file was read",
         "decode" => "when its message was read",
@@ -25,7 +25,7 @@ pub(super) fn draw_rejected(screen: &mut Screen, record: &Corrupt) {
         screen.line("", format!("{column}{}", value.unwrap_or_default()));
     }
     if record.stage != "producer" {
-        screen.line("message", cut(&escaped(&record.raw.0)));
+        screen.raw("message", &cut(&escaped(&record.raw.0)));
     }
     match (record.closed_at, record.replaced_by_row) {
         (Some(at), Some(row)) => {
@@ -39,10 +39,10 @@ pub(super) fn draw_rejected(screen: &mut Screen, record: &Corrupt) {
 }
 
 pub(super) fn draw_written(screen: &mut Screen, label: &str, written: &Written) {
-    screen.0.push('\n');
+    screen.blank();
     screen.line(label, written.event_id.to_string());
     for (name, value) in written.columns.iter() {
-        screen.line("", format!("{name:<NAME$}{}", cut(&escaped(value.as_bytes()))));
+        screen.folded(&format!("{:LABEL$}{name:<NAME$}", ""), &cut(&escaped(value.as_bytes())));
     }
     draw_batch(screen, written.batch.as_ref(), written.created_at);
     if label == "duplicate" {

@@ -4,6 +4,7 @@ use common::event::Reason;
 use common::wire::RejectMessage;
 
 use super::*;
+use crate::map::Whole;
 use crate::tail::records::{Split, Splitter};
 
 const HEADER: &str = "event_id,event_type,event_timestamp,user_id,price,user_agent,ip,note";
@@ -120,8 +121,21 @@ fn a_file_without_ids_is_identified_by_its_rows_or_by_the_configured_columns() {
     let id_from = vec!["customer_id".to_owned(), "event_timestamp".to_owned()];
     let parts = Source { id_from, ..Source::default() };
     assert_eq!(id(&parts, one), id(&parts, other));
-    let mapped = map_with(&mut mapper(&parts, header), b"view,2024-03-13 10:21:14,,a");
-    assert_eq!(mapped.rejected.unwrap().0, Reason::MissingValue);
+}
+
+#[test]
+fn rule_key_parts_are_required() {
+    let id_from = vec!["customer_id".to_owned(), "event_timestamp".to_owned()];
+    let source = Source { id_from, ..Source::default() };
+    let mut rows = mapper(&source, "event_type,event_timestamp,user_id,note");
+    for lacking in ["view,2024-03-13 10:21:14,,a", "view,2024-03-13 10:21:14,\"  \",a"] {
+        let mapped = map_with(&mut rows, lacking.as_bytes());
+        let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
+        assert_eq!((body.reason, body.column.as_deref()), (Reason::MissingValue, Some("customer_id")));
+        assert_eq!(body.raw.0, lacking.as_bytes());
+        assert!(body.message.contains("column user_id") && body.message.contains("every row needs it"));
+    }
+    assert!(map_with(&mut rows, b"view,2024-03-13 10:21:14,u,").rejected.is_none(), "note is no part of it");
 }
 
 #[test]
@@ -155,6 +169,8 @@ fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
     let mapped = map_with(&mut rows, line.as_bytes());
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
     assert_eq!((body.reason, body.truncated, body.raw.0.len()), (Reason::MessageTooLarge, true, 1_000));
+    let whole = Whole::of(line.as_bytes());
+    assert!(body.message.ends_with(&format!("only the beginning is kept, of {whole}")), "{}", body.message);
 }
 
 #[test]
