@@ -1,5 +1,5 @@
-//! When rows were committed, for those who wait for it from another process. A moment enters, that of the first commit
-//! behind it leaves.
+//! When rows were committed, for those who wait for it from another process. A moment enters, that of the
+//! first commit behind it leaves.
 
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ impl Commits {
         Ok(Self { database: Database::at(url)?, session: None })
     }
 
-    /// When the first of `wanted` was committed: `None` where there is none yet, and while the database is away.
+    /// When the first of `wanted` was committed: `None` where there is none yet, and while the database is
+    /// away.
     pub async fn first(&mut self, wanted: Wanted<'_>) -> Result<Option<DateTime<Utc>>, Error> {
         // It is back only when its question has been answered.
         let mut session = match self.session.take() {

@@ -17,8 +17,8 @@ pub enum Server {
 }
 
 impl Sandbox {
-    /// Ends a server as a crash does, with SIGKILL, and waits until it is gone. Of PostgreSQL that is the process which
-    /// starts the others; they notice and end by themselves. One that is not running stays so.
+    /// Ends a server as a crash does, with SIGKILL, and waits until it is gone. Of PostgreSQL that is the
+    /// process which starts the others; they notice and end by themselves. One that is not running stays so.
     pub async fn kill(&mut self, server: Server) -> Result<(), Error> {
         let guard = match server {
             Server::Nats => self.nats.take().map(|nats| nats.guard),
@@ -30,8 +30,9 @@ impl Sandbox {
         }
     }
 
-    /// Starts a server again that was killed or has ended, and returns when it answers. It has the same address as
-    /// before: another program may have taken its port meanwhile, which is an error, since clients know no other one.
+    /// Starts a server again that was killed or has ended, and returns when it answers. It has the same
+    /// address as before: another program may have taken its port meanwhile, which is an error, since clients
+    /// know no other one.
     pub async fn restart(&mut self, server: Server) -> Result<(), Error> {
         let (options, dir) = (self.options.clone(), self.ownership.dir().to_owned());
         match server {

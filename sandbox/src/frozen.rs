@@ -9,9 +9,9 @@ use crate::aside::aside;
 use crate::guard::{self, SHELL};
 use crate::{Error, command};
 
-/// Stops what each line names, says when it has, and continues all of it when nobody holds the other end of the pipe
-/// any more: whoever stopped it has let go, or has died. It notes whom it stops before it does, and nobody else stops
-/// anything, so that nothing stands still that nobody would continue.
+/// Stops what each line names, says when it has, and continues all of it when nobody holds the other end of
+/// the pipe any more: whoever stopped it has let go, or has died. It notes whom it stops before it does, and
+/// nobody else stops anything, so that nothing stands still that nobody would continue.
 const SCRIPT: &str = r#"
 while read -r pids; do
     stopped="$stopped $pids"
@@ -77,7 +77,8 @@ impl Drop for Frozen {
     }
 }
 
-/// The children of a process: from /proc, and where there is none (macOS) from the program that every such system has.
+/// The children of a process: from /proc, and where there is none (macOS) from the program that every such
+/// system has.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         let printed = command::run(Command::new("pgrep").args(["-P", &parent.to_string()]));

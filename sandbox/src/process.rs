@@ -1,4 +1,5 @@
-//! A program of the owner's enters; it runs under the same guard as the servers, and ends with its owner as they do.
+//! A program of the owner's enters; it runs under the same guard as the servers, and ends with its owner as
+//! they do.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -17,8 +18,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs `program` with what `set` adds (arguments, environment, directory). What it prints goes to `log`, behind
-    /// what is there. A predecessor with the same log that is still going down is waited for.
+    /// Runs `program` with what `set` adds (arguments, environment, directory). What it prints goes to `log`,
+    /// behind what is there. A predecessor with the same log that is still going down is waited for.
     pub async fn start(
         name: &'static str,
         program: &Path,

@@ -1,4 +1,5 @@
-//! The end of a run: nothing is struck any more, every file is to be closed, and every process ends in good order.
+//! The end of a run: nothing is struck any more, every file is to be closed, and every process ends in good
+//! order.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ const CLOSING: Duration = Duration::from_mins(2);
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Ends the generator, the producer when every file is closed, and then the consumers. Gives what did not end as it
-/// should.
+/// Ends the generator, the producer when every file is closed, and then the consumers. Gives what did not end
+/// as it should.
 pub(super) async fn finish(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     if let Some(generator) = rig.generator.take() {

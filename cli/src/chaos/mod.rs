@@ -1,9 +1,10 @@
-//! `millrace chaos`: kills and stops the processes of a whole Millrace at random moments, and proves that no row was
-//! lost and none is there twice.
+//! `millrace chaos`: kills and stops the processes of a whole Millrace at random moments, and proves that no
+//! row was lost and none is there twice.
 //!
-//! A seed enters, a report leaves. `plan` says what happens, `storm` does it to the `rig` of `processes` and private
-//! services, `finish` lets everything come to its end. Then `evidence` is gathered: `truth` reads the files,
-//! and `verdict` holds the tables against them. `report` is what a person sees, and `sight` what they see before.
+//! A seed enters, a report leaves. `plan` says what happens, `storm` does it to the `rig` of `processes` and
+//! private services, `finish` lets everything come to its end. Then `evidence` is gathered: `truth` reads the
+//! files, and `verdict` holds the tables against them. `report` is what a person sees, and `sight` what they
+//! see before.
 
 mod plan;
 mod place;
@@ -53,7 +54,8 @@ pub(crate) struct Chaos {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     consumers: u16,
     /// Rows a second to generate.
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(10..=20_000))]
     events_per_second: u32,
     /// Print the report as one JSON object.
     #[arg(long)]

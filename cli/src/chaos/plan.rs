@@ -58,8 +58,8 @@ pub(super) struct Fault {
 pub(super) struct Round {
     /// The peace before it.
     pub(super) calm: Duration,
-    /// Whether it begins when everything has recovered and ends when this has, so that the time can be measured. The
-    /// others hit what is still recovering.
+    /// Whether it begins when everything has recovered and ends when this has, so that the time can be
+    /// measured. The others hit what is still recovering.
     pub(super) is_patient: bool,
     /// Struck one after the other, each as long as it says; brought back in the same order.
     pub(super) faults: Vec<Fault>,

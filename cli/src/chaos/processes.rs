@@ -1,5 +1,5 @@
-//! The parts of Millrace as processes of their own: this program run again, each with a log file in the directory of
-//! the run, in an environment that holds nothing but what is set here.
+//! The parts of Millrace as processes of their own: this program run again, each with a log file in the
+//! directory of the run, in an environment that holds nothing but what is set here.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -103,8 +103,8 @@ impl Part {
             Self::Generator { seed, rows_a_second } => {
                 let rows_a_file = (rows_a_second / FILES_A_SECOND).max(1);
                 format!(
-                    "producer generate --seed {seed} --events-per-second {rows_a_second} --batch-size {rows_a_file} \
-                     --dirty-rate {RATE} --duplicate-rate {RATE}"
+                    "producer generate --seed {seed} --events-per-second {rows_a_second} \
+                     --batch-size {rows_a_file} --dirty-rate {RATE} --duplicate-rate {RATE}"
                 )
             }
             Self::Tailer => "producer tail".to_owned(),

@@ -1,4 +1,5 @@
-//! A plan and a rig enter; the rig goes through the plan; what was done and how long it took to recover leaves.
+//! A plan and a rig enter; the rig goes through the plan; what was done and how long it took to recover
+//! leaves.
 
 use std::time::{Duration, Instant};
 
@@ -81,8 +82,8 @@ pub(super) struct Storm<'a> {
 }
 
 impl Storm<'_> {
-    /// Strikes until the plan is at its end, or this moment has come, or something does not recover, or `shutdown`
-    /// drains.
+    /// Strikes until the plan is at its end, or this moment has come, or something does not recover, or
+    /// `shutdown` drains.
     pub(super) async fn rage(mut self, plan: Plan, until: Option<Instant>) -> anyhow::Result<Tally> {
         // At first everyone has just been started.
         let mut unsettled = self.all_back(Back { victim: Victim::Nats, since: self.clock.now() });
@@ -150,9 +151,9 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// Waits for new rows after this start, and tells how long they took: those of the replica itself where it is one,
-    /// and rows that were also taken off the stream after it where they have to pass what was away. `None` when they
-    /// do not come in time, which is a complaint, or nobody waits any more.
+    /// Waits for new rows after this start, and tells how long they took: those of the replica itself where
+    /// it is one, and rows that were also taken off the stream after it where they have to pass what was
+    /// away. `None` when they do not come in time, which is a complaint, or nobody waits any more.
     async fn recovery(&mut self, back: Back) -> anyhow::Result<Option<Duration>> {
         let deadline = Instant::now() + RECOVERY;
         let replica = match back.victim {

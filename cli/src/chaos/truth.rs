@@ -1,5 +1,5 @@
-//! What the generated files say, read without anything of the tailer: one physical line a row, for the generator writes
-//! no line ends into fields.
+//! What the generated files say, read without anything of the tailer: one physical line a row, for the
+//! generator writes no line ends into fields.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -18,7 +18,8 @@ pub(super) struct Findings {
     pub(super) lost: u64,
     /// Rows of the files that are in tables more than once.
     pub(super) twice: u64,
-    /// Rows in tables that no file has, or that are not in the table in which they belong, or not as they were.
+    /// Rows in tables that no file has, or that are not in the table in which they belong, or not as they
+    /// were.
     pub(super) wrong: u64,
     /// Some of them.
     pub(super) named: Vec<String>,

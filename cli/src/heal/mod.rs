@@ -56,7 +56,11 @@ impl Heal {
         let own = services::provide(&mut config, Services::BOTH).await?;
         let healing = Box::pin(async {
             let healing = Healing::begin(&config, line.clone(), &shutdown).await?;
-            let report = if self.dry_run { healing.rehearse().await } else { healing.heal().await };
+            let report = if self.dry_run {
+                Box::pin(healing.rehearse()).await
+            } else {
+                Box::pin(healing.heal()).await
+            };
             line.clear();
             let report = report?;
             report.print(self.json)?;
@@ -108,7 +112,7 @@ impl<'a> Healing<'a> {
         let mut report = Report::rehearsed(self.correct_sums(false).await?);
         let (before, known) = self.look().await?;
         let progress = Arc::new(Progress::default());
-        let missing = self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown);
+        let missing = Box::pin(self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown));
         report.add(until_asked(self.shutdown, missing).await?);
         report.conclude(&self.prove().await?);
         Ok(report)
@@ -131,7 +135,7 @@ impl<'a> Healing<'a> {
 
     async fn prove(&self) -> anyhow::Result<Proof> {
         self.line.tell("proving the law".to_owned());
-        until_asked(self.shutdown, Box::pin(verify::prove(self.config, self.shutdown))).await
+        until_asked(self.shutdown, verify::prove(self.config, self.shutdown)).await
     }
 
     async fn publish(
@@ -170,7 +174,7 @@ async fn until_asked<T, E: Into<anyhow::Error>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> anyhow::Result<T> {
     tokio::select! {
-        done = work => done.map_err(Into::into),
+        done = Box::pin(work) => done.map_err(Into::into),
         () = shutdown.draining() => anyhow::bail!("stopped before the end; run `millrace heal` again"),
     }
 }

@@ -126,7 +126,7 @@ struct Archived {
     bed: Bed,
     database: SecretString,
     origins: String,
-    nats: sandbox::Nats,
+    nats: Nats,
 }
 
 impl Archived {

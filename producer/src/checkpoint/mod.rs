@@ -5,6 +5,7 @@
 
 mod ahead;
 mod disk;
+mod mappings;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ pub(crate) struct Checkpoint {
     /// Behind the header, where reading begins, and begins again when the stream has lost data.
     pub start: Reached,
     pub reached: Reached,
+    /// How far it had come when the stream lost what it had acknowledged, and reading began again.
+    #[serde(default)]
+    pub lost: Option<Reached>,
     /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. Whoever
     /// reads it again takes it so again, or other rows would come under the same numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -131,6 +135,7 @@ impl Checkpoint {
             owes_account: false,
             start: Reached::default(),
             reached: Reached::default(),
+            lost: None,
             cuts: Vec::new(),
             mapping: None,
             stream: None,
@@ -141,6 +146,18 @@ impl Checkpoint {
     pub(crate) fn move_to(&mut self, path: &Path) {
         self.path = path.to_owned();
         self.absolute = std::path::absolute(path).ok();
+    }
+
+    /// As far as rows were ever acknowledged, which is what the file's account has to tell.
+    pub(crate) fn told(&self) -> Reached {
+        self.lost.filter(|lost| lost.offset > self.reached.offset).unwrap_or(self.reached)
+    }
+
+    /// Begins again behind the header.
+    pub(crate) fn rewind(&mut self) {
+        self.lost = Some(self.told());
+        self.reached = self.start;
+        self.stream = None;
     }
 
     /// The next offset behind `offset` at which the file was once taken to be at its end.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use common::FileId;
 
 use crate::checkpoint::disk::{self, Error, io_error};
+use crate::checkpoint::mappings::Mappings;
 use crate::checkpoint::{Ahead, Checkpoint, State, ahead};
 
 /// All checkpoints of one directory. The reading and the publishing side share it.
@@ -18,6 +19,7 @@ pub(crate) struct Store {
     dir: PathBuf,
     source_id: u64,
     entries: Mutex<HashMap<FileId, Entry>>,
+    mappings: Mutex<Mappings>,
     /// Held while files are written, so that an older position never replaces a newer one.
     writing: Mutex<()>,
 }
@@ -43,9 +45,19 @@ impl Store {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(io_error("make the directory", dir))?;
         let source_id = disk::source_id(dir)?;
-        let entry = |checkpoint: Checkpoint| (checkpoint.file_id, Entry { checkpoint, dirty: false });
+        let mut mappings = Mappings::default();
+        let entry = |mut checkpoint: Checkpoint| {
+            mappings.share(&mut checkpoint);
+            (checkpoint.file_id, Entry { checkpoint, dirty: false })
+        };
         let entries = disk::load(dir)?.into_iter().map(entry).collect();
-        Ok(Self { dir: dir.to_owned(), source_id, entries: Mutex::new(entries), writing: Mutex::new(()) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            source_id,
+            entries: Mutex::new(entries),
+            mappings: Mutex::new(mappings),
+            writing: Mutex::new(()),
+        })
     }
 
     /// Tells this directory's files from those of a copy of the machine.
@@ -72,8 +84,9 @@ impl Store {
     }
 
     /// Writes `checkpoint` to disk before it returns.
-    pub(crate) fn put(&self, checkpoint: Checkpoint) -> Result<(), Error> {
+    pub(crate) fn put(&self, mut checkpoint: Checkpoint) -> Result<(), Error> {
         let _writing = self.writing.lock();
+        self.mappings.lock().unwrap_or_else(PoisonError::into_inner).share(&mut checkpoint);
         disk::write(&self.dir, &checkpoint)?;
         if !matches!(checkpoint.state, State::Reading | State::Kept | State::Archiving { .. }) {
             ahead::remove(&self.dir, checkpoint.file_id);
@@ -129,13 +142,12 @@ impl Store {
         let mut rewound = Rewound::default();
         for mut checkpoint in self.select(|checkpoint| !checkpoint.state.is_closed()) {
             if checkpoint.state == State::Truncated {
-                checkpoint.owes_account = true;
+                (checkpoint.owes_account, checkpoint.stream) = (true, None);
                 rewound.truncated += 1;
             } else {
-                checkpoint.reached = checkpoint.start;
+                checkpoint.rewind();
                 rewound.files += 1;
             }
-            checkpoint.stream = None;
             self.put(checkpoint)?;
         }
         Ok(rewound)
@@ -228,6 +240,7 @@ mod tests {
         assert_eq!(store.rewind().unwrap(), Rewound { files: 1, truncated: 1 });
         let of = |id| Store::open(dir.path()).unwrap().of_file(FileId::from(id)).unwrap();
         assert_eq!((of(1).reached.offset, of(2).reached.offset, of(3).reached.offset), (0, 10, 10));
+        assert_eq!(of(1).told().offset, 10, "were it gone by now, its account would tell of what it had");
         assert_eq!((of(2).owes_account, of(3).owes_account), (true, false));
     }
 

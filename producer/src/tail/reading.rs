@@ -79,8 +79,7 @@ impl Reading {
 
     /// Begins again behind the header.
     pub(crate) fn rewind(&mut self) {
-        self.checkpoint.reached = self.checkpoint.start;
-        self.checkpoint.stream = None;
+        self.checkpoint.rewind();
         self.announced = None;
         self.overlong = None;
         self.rejected_before = 0;

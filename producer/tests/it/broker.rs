@@ -10,6 +10,7 @@ use common::config::Config;
 use common::stream::{DURABLE, STREAM};
 use futures::StreamExt as _;
 use producer::Error;
+use serde_json::Value;
 use sandbox::testing::Log;
 
 use crate::bed::{Bed, HEADER, row, rows, until};
@@ -297,4 +298,51 @@ async fn read(events: &async_nats::jetstream::stream::Stream, name: &str, count:
 
 fn copy_dir(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+/// The rows that wait for the broker fill the place of those that it has lost, so that its numbers show nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_although_rows_on_their_way_take_the_lost_ones_places() {
+    let mut bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    bed.until_finished("a.csv", 3).await;
+    bed.stop_nats().await;
+    let copy = bed.aside("copy");
+    copy_dir(&bed.store(), &copy);
+    bed.restart_nats().await;
+    bed.append("a.csv", row(4) + &row(5));
+    bed.until_finished("a.csv", 5).await;
+    bed.kill_nats();
+    bed.append("a.csv", (6..=500).map(row).collect::<String>());
+    fs::remove_dir_all(bed.store()).unwrap();
+    copy_dir(&copy, &bed.store());
+    bed.restart_nats().await;
+    bed.until_finished("a.csv", 500).await;
+    tailer.drain().await;
+    assert!(is_whole(&bed, 500).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_with_a_lower_limit_is_waited_for() {
+    let mut bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    bed.until_finished("a.csv", 3).await;
+    let limit = |bytes: u64| {
+        bed.reload_nats(|config| {
+            let mut config: Value = serde_json::from_str(&config).unwrap();
+            config["max_payload"] = bytes.into();
+            config.to_string()
+        });
+    };
+    limit(2_048);
+    bed.append("a.csv", large_rows(1).strip_prefix(HEADER).unwrap());
+    until("it tries in vain", async || tailer.progress.resends() > 10).await;
+    assert!(tailer.is_running());
+    limit(1 << 20);
+    bed.kill_nats();
+    bed.restart_nats().await;
+    bed.until_finished("a.csv", 4).await;
+    tailer.drain().await;
 }

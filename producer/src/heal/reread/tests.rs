@@ -58,7 +58,7 @@ impl Read {
         let file = self.files.file(&self.checkpoint, &self.store)?;
         let mut all = Vec::new();
         file.rows(|first, messages| {
-            assert_eq!(first, all.len() as Row + 1);
+            assert_eq!(usize::try_from(first).unwrap(), all.len() + 1);
             all.extend(messages);
             Ok(())
         })

@@ -87,8 +87,9 @@ impl Followed {
         }
         let mut checkpoint = known.clone();
         checkpoint.move_to(&self.path);
-        if checkpoint.state != State::Kept {
+        if matches!(checkpoint.state, State::Archiving { .. }) {
             checkpoint.state = State::Reading;
+            context.store.put(checkpoint.clone()).map_err(io::Error::other)?;
         }
         let max_record = context.config.tail.max_record_bytes;
         let mut reading = Reading::new(checkpoint, mapping, context.max_payload, max_record);
