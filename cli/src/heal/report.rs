@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::verify::Proof;
 
-/// How many ranges of rows are told one by one.
+/// How many files, and ranges of rows, are told one by one.
 const SHOWN: usize = 20;
 
 /// What was done, or would be.
@@ -85,10 +85,18 @@ impl Report {
     }
 
     fn to_text(&self) -> String {
-        let mut lines: Vec<String> = self.files.iter().flat_map(|file| file.lines(self.dry_run)).collect();
+        let mut lines: Vec<String> =
+            self.files.iter().take(SHOWN).flat_map(|file| file.lines(self.dry_run)).collect();
+        if self.files.len() > SHOWN {
+            lines.push(format!("… and {} more files; --json names all of them", self.files.len() - SHOWN));
+        }
         if !self.corrected.is_empty() {
             let done = if self.dry_run { "would be corrected" } else { "corrected" };
-            lines.push(format!("sums of rows {done} for {} files", self.corrected.len()));
+            let files = match self.corrected.len() {
+                1 => "1 file".to_owned(),
+                count => format!("{count} files"),
+            };
+            lines.push(format!("sums of {files} {done}"));
         }
         if self.caught_up {
             lines.push("the database knows again how far the stream was acknowledged".to_owned());

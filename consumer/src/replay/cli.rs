@@ -69,10 +69,10 @@ impl Replay {
         let options = self.options();
         let work = async {
             if dry_run {
-                let (report, fates) = preview(config, options, &position, shutdown).await?;
+                let (report, fates) = Box::pin(preview(config, options, &position, shutdown)).await?;
                 Ok((report, Some(fates)))
             } else {
-                Ok((run(config, options, &position, shutdown).await?, None))
+                Ok((Box::pin(run(config, options, &position, shutdown)).await?, None))
             }
         };
         let (report, fates) = watched(&position, Box::pin(work)).await.map_err(wrong_use)?;

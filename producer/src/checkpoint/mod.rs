@@ -42,7 +42,7 @@ pub(crate) struct Checkpoint {
     /// Behind the header, where reading begins, and begins again when the stream has lost data.
     pub start: Reached,
     pub reached: Reached,
-    /// How far it had come when the stream lost what it had acknowledged, and reading began again.
+    /// How far it had come when the stream lost data, and reading began again.
     #[serde(default)]
     pub lost: Option<Reached>,
     /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. Whoever
@@ -148,7 +148,7 @@ impl Checkpoint {
         self.absolute = std::path::absolute(path).ok();
     }
 
-    /// As far as rows were ever acknowledged, which is what the file's account has to tell.
+    /// As far as the file has ever come, which is what its account tells.
     pub(crate) fn told(&self) -> Reached {
         self.lost.filter(|lost| lost.offset > self.reached.offset).unwrap_or(self.reached)
     }

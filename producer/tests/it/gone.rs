@@ -181,6 +181,18 @@ async fn rule_loss_is_noticed_and_the_account_of_a_truncated_file_is_sent_again(
     assert_eq!(bed.messages().await, sent);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_loss_is_noticed_and_rows_of_a_file_that_is_gone_are_missed() {
+    let bed = bed().await;
+    let file = read_and_left(&bed, "a.csv").await;
+    bed.jetstream.delete_stream(common::stream::STREAM).await.unwrap();
+    fs::remove_file(bed.path("a.csv")).unwrap();
+    bed.tail_once().end().await.unwrap();
+    // The rows cannot come again. An account of none of them would hide that.
+    assert_eq!(last(&bed, file).await, (FileState::Truncated, 3));
+    assert!(bed.contents().await.rows().is_empty());
+}
+
 /// A writer that begins anew in the same file, between two reads of one who is held back.
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_rewrite_is_a_new_file_also_while_it_is_read() {

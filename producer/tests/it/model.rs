@@ -80,7 +80,7 @@ fn every_record_that_was_there_to_be_read_arrives_whatever_happens_to_files_and_
         // No line is taken before its end: how long that lasts is not the model's matter.
         config.tail.finish_after = Duration::from_mins(1);
         // Kills find checkpoints that are behind.
-        config.tail.checkpoint_every = Duration::from_millis(200);
+        config.tail.checkpoint_every = Duration::from_secs(1);
     });
     let bed = RefCell::new(runtime.block_on(bed));
     let strategy = (vec(vec(looks(), 0..20), 1..6), vec(action(), 0..40));
