@@ -79,7 +79,10 @@ impl Cli {
             return Ok(loaded.print());
         }
         let mut config = loaded.config;
-        let line = Line::new(matches!(self.command, Command::Up(_) | Command::Chaos(_) | Command::Rejects(_) | Command::Heal(_)));
+        let line = Line::new(matches!(
+            self.command,
+            Command::Up(_) | Command::Chaos(_) | Command::Rejects(_) | Command::Heal(_)
+        ));
         let _logs = telemetry::start_above(&config.log, "millrace", line.clone())?;
         let shutdown = Shutdown::on_signals(config.shutdown.grace);
         match self.command {
@@ -116,7 +119,13 @@ impl Command {
             Self::Rejects(rejects) => rejects.flags(),
             Self::Producer { command } => command.flags(),
             Self::Consumer { command } => command.flags(),
-            Self::Chaos(_) | Self::Replay(_) | Self::Heal(_) | Self::Psql { .. } | Self::Status { .. } | Self::Verify { .. } | Self::Explain { .. } => Flags::new(),
+            Self::Chaos(_)
+            | Self::Replay(_)
+            | Self::Heal(_)
+            | Self::Psql { .. }
+            | Self::Status { .. }
+            | Self::Verify { .. }
+            | Self::Explain { .. } => Flags::new(),
         }
     }
 }

@@ -21,9 +21,9 @@ mod rows;
 mod shutdown;
 
 pub use clock::Clock;
+pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use outage::Outage;
 pub use ready::{Passing, until_ready};
-pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use report::{Exit, say};
 pub use rows::RowSet;
 pub use shutdown::Shutdown;

@@ -6,10 +6,11 @@
 
 mod answer;
 mod look;
+mod refused;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Message, PublishErrorKind, Subject, Subscriber};
@@ -30,9 +31,8 @@ use crate::tail::identity::hash;
 use crate::tail::{Chunk, Wake};
 use crate::window::Window;
 use answer::{Answer, Why};
+use refused::Refused;
 
-/// A full stream that has room again within this time is its ordinary way to hold back.
-const SAID_AFTER: Duration = Duration::from_secs(1);
 /// The longest turn: the broker is asked for the stream, a few times.
 const TURN: Duration = Duration::from_mins(2);
 
@@ -76,17 +76,10 @@ pub(crate) struct Publisher {
     refused: Option<Refused>,
 }
 
-/// Since when the broker refuses, and whether that was told: one line when it lasts, one when it ends.
-#[derive(Debug)]
-struct Refused {
-    since: Instant,
-    told: bool,
-}
-
 /// One step of a chunk.
 enum Step {
     Send(Mapped),
-    Reach(Checkpoint),
+    Reach(Box<Checkpoint>),
 }
 
 impl Publisher {
@@ -174,7 +167,7 @@ impl Publisher {
     fn take(&mut self, chunk: Chunk) {
         if chunk.generation == self.generation {
             self.backlog.extend(chunk.messages.into_iter().map(Step::Send));
-            self.backlog.extend(chunk.marks.into_iter().map(Step::Reach));
+            self.backlog.extend(chunk.marks.into_iter().map(Box::new).map(Step::Reach));
         }
     }
 
@@ -186,7 +179,7 @@ impl Publisher {
                     self.send(number, message.subject, message.payload).await?;
                 }
                 Some(Step::Reach(checkpoint)) => {
-                    self.window.push_mark(checkpoint);
+                    self.window.push_mark(*checkpoint);
                     self.reach();
                 }
                 None => break,
@@ -206,7 +199,10 @@ impl Publisher {
             Ok(()) => {}
             Err(error) if error.kind() == PublishErrorKind::Send => return Err(Error::Closed),
             // The server came back with a lower limit, which a person has to raise, or to live with at the next start.
-            Err(error) => self.refuse(number, &Why::Other(error.to_string())),
+            Err(error) => {
+                self.window.refuse(number);
+                self.refused.get_or_insert_default().tell(&Why::Other(error.to_string()));
+            }
         }
         fault::point("after_publish");
         if is_account {
@@ -220,8 +216,8 @@ impl Publisher {
         let Some(number) = number else { return };
         match answer::read(message) {
             Answer::Taken(sequence) => {
-                if let Some(Refused { since, told: true }) = self.refused.take() {
-                    tracing::info!(waited_s = since.elapsed().as_secs(), "the stream takes messages again");
+                if let Some(refused) = self.refused.take() {
+                    refused.ended();
                 }
                 if let Some(payload) = self.window.acknowledge(number) {
                     self.progress.acknowledged();
@@ -236,17 +232,9 @@ impl Publisher {
             }
             Answer::Refused(why) => {
                 self.is_in_doubt |= matches!(why, Why::Nobody);
-                self.refuse(number, &why);
+                self.window.refuse(number);
+                self.refused.get_or_insert_default().tell(&why);
             }
-        }
-    }
-
-    fn refuse(&mut self, number: u64, why: &Why) {
-        self.window.refuse(number);
-        let refused = self.refused.get_or_insert(Refused { since: Instant::now(), told: false });
-        if !refused.told && refused.since.elapsed() > SAID_AFTER {
-            tracing::warn!(%why, "the stream takes no messages; waiting");
-            refused.told = true;
         }
     }
 

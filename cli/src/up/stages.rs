@@ -74,9 +74,8 @@ impl Stages {
             let name = config.consumer.replica.get_or_insert_with(|| format!("up-{}", std::process::id()));
             *name = format!("{name}-{number}");
             let (consumed, shutdown) = (consumed.clone(), of_consumers.clone());
-            consumers.spawn(async move {
-                consumer::run(&config, consumed, WhenGoneBack::Refuse, shutdown).await
-            });
+            consumers
+                .spawn(async move { consumer::run(&config, consumed, WhenGoneBack::Refuse, shutdown).await });
         }
         let made = Arc::new(producer::generate::Progress::default());
         let generator = plan.generate.then(|| {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use messy::{mend, messy};
 
-use crate::bed::{Bed, Ended, HEADER, jetstream, names, rows, until};
+use crate::bed::{Bed, Ended, HEADER, jetstream, names, until};
 
 impl Bed {
     /// Rejected rows that are still to be mended.

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use args::{Args, Flags};
 pub use problem::Problem;
 pub use sections::{
-    Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish, Stopping,
-    Stream, Tail, UnknownColumns,
+    Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish,
+    Stopping, Stream, Tail, UnknownColumns,
 };
 pub use source::{EventTypes, Source};
 

@@ -109,17 +109,7 @@ impl Writer {
     ) -> Self {
         let pulse = progress.health().pulse("write", ATTEMPT);
         let habit = Habit::default();
-        Self {
-            database,
-            session: None,
-            lost: None,
-            habit,
-            replica,
-            purpose,
-            clock,
-            progress,
-            pulse,
-        }
+        Self { database, session: None, lost: None, habit, replica, purpose, clock, progress, pulse }
     }
 
     /// Writes `batch`, however long the database is away. Only a fault that needs a person, or `shutdown` when it

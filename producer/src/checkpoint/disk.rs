@@ -74,7 +74,8 @@ fn read(path: &Path) -> Result<Checkpoint, Error> {
 
 pub(super) fn write(dir: &Path, checkpoint: &Checkpoint) -> Result<(), Error> {
     let name = format!("{}.json", checkpoint.file_id);
-    let json = serde_json::to_vec(checkpoint).map_err(|error| io_error("write", &dir.join(&name))(error.into()))?;
+    let json =
+        serde_json::to_vec(checkpoint).map_err(|error| io_error("write", &dir.join(&name))(error.into()))?;
     replace(dir, &name, &json)
 }
 

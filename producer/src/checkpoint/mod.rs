@@ -144,7 +144,7 @@ impl Checkpoint {
 
     /// The same file under another name.
     pub(crate) fn move_to(&mut self, path: &Path) {
-        self.path = path.to_owned();
+        path.clone_into(&mut self.path);
         self.absolute = std::path::absolute(path).ok();
     }
 

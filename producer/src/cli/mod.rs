@@ -126,9 +126,9 @@ async fn make(config: &Config, shutdown: Shutdown) -> Result<generate::Generated
 async fn run_tail(config: &Config, ending: CancellationToken, shutdown: Shutdown) -> anyhow::Result<Outcome> {
     config.needs_nats()?;
     let progress = Arc::new(Progress::default());
-    let _serving =
-        health::serve(&config.health, Service::Producer, progress.health().clone()).await?;
-    let tailed = pipeline::tail(config, &config.landing_dir(), progress.clone(), ending, shutdown).await;
+    let _serving = health::serve(&config.health, Service::Producer, progress.health().clone()).await?;
+    let landing = config.landing_dir();
+    let tailed = Box::pin(pipeline::tail(config, &landing, progress.clone(), ending, shutdown)).await;
     let outcome = tailed.map_err(|error| match error {
         pipeline::Error::Lock(lock::Error::Taken { .. }) => Problem::new(error.to_string()).into(),
         error => anyhow::Error::new(error),

@@ -16,5 +16,5 @@ pub(crate) use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
 pub(crate) use row::{Mapped, Mapper, Position};
-pub(crate) use whole::Whole;
 pub use values::{NAMESPACE, event_id};
+pub(crate) use whole::Whole;

@@ -18,7 +18,7 @@ pub(super) struct Rejection {
     pub(super) value: Option<String>,
     pub(super) message: String,
     /// Set where the row is longer than what is at hand of it.
-    pub(super) whole: Option<Whole>,
+    pub(super) whole: Option<Box<Whole>>,
 }
 
 impl Rejection {
@@ -37,11 +37,11 @@ impl Rejection {
     ) -> Mapped {
         let kept = &raw[..raw.len().min(max_payload / 2)];
         let cut = |text: String| text.chars().take(TOLD).collect::<String>();
-        let mut message = cut(self.message);
-        let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| Whole::of(raw)));
-        if let Some(whole) = &whole {
-            message += &format!("; only the beginning is kept, of {whole}");
-        }
+        let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| Whole::of(raw).into()));
+        let message = match &whole {
+            None => cut(self.message),
+            Some(whole) => format!("{}; only the beginning is kept, of {whole}", cut(self.message)),
+        };
         let body = RejectMessage {
             v: VERSION,
             file_id: position.file,

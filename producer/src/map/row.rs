@@ -99,7 +99,11 @@ impl Mapper {
         reason: Reason,
         message: String,
     ) -> Mapped {
-        self.reject(raw, position, Rejection { whole: Some(whole), ..Rejection::of_row(reason, message) })
+        self.reject(
+            raw,
+            position,
+            Rejection { whole: Some(whole.into()), ..Rejection::of_row(reason, message) },
+        )
     }
 
     fn reject(&self, raw: &[u8], position: Position, rejection: Rejection) -> Mapped {
@@ -150,11 +154,10 @@ impl Mapper {
         }
         let text = |column| value(column).map(Text);
         let kind = value(column::EVENT_TYPE).unwrap_or_default();
-        let event_type = self
-            .mapping
-            .types
-            .resolve(&kind)
-            .map_err(|what| self.at_column(column::EVENT_TYPE, &kind, (Reason::UnknownEventType, what)))?;
+        let event_type =
+            self.mapping.types.resolve(&kind).map_err(|what| {
+                self.at_column(column::EVENT_TYPE, &kind, (Reason::UnknownEventType, what))
+            })?;
         let time = value(column::EVENT_TIMESTAMP).unwrap_or_default();
         let time = time.trim();
         let form = self.mapping.time_form.unwrap_or_else(|| TimeForm::of(time));
@@ -171,7 +174,8 @@ impl Mapper {
         // PostgreSQL takes no blanks around it, so what is sent is what was checked.
         let ip_address = ip_address.as_deref().map(str::trim);
         if let Some(address) = ip_address {
-            values::ip_address(address).map_err(|refusal| self.at_column(column::IP_ADDRESS, address, refusal))?;
+            values::ip_address(address)
+                .map_err(|refusal| self.at_column(column::IP_ADDRESS, address, refusal))?;
         }
         let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
         let user_agent = value(column::USER_AGENT);
@@ -250,7 +254,8 @@ impl Mapper {
         let parts = &self.mapping.id_fields;
         let lacks = |field: usize| fields[field].value(record).trim().is_empty();
         if let Some(&empty) = parts.iter().find(|&&field| lacks(field)) {
-            let column = self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(column::EVENT_ID);
+            let column =
+                self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(column::EVENT_ID);
             return Err(self.missing(column));
         }
         // Where the rejected row stood is no part of the row.

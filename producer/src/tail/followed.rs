@@ -216,8 +216,7 @@ impl Followed {
 /// Whether the file has everything that was read and sent of it. `buffer` is open at `reached`.
 fn holds(path: &Path, buffer: &Buffer, reached: &Reached, ahead: &Ahead) -> io::Result<bool> {
     let is_ahead = ahead.reached.offset > reached.offset;
-    Ok(buffer.fits(reached)
-        && (!is_ahead || Buffer::open(path, &ahead.reached)?.0.fits(&ahead.reached)))
+    Ok(buffer.fits(reached) && (!is_ahead || Buffer::open(path, &ahead.reached)?.0.fits(&ahead.reached)))
 }
 
 fn unfinished(finish: bool) -> Turn {

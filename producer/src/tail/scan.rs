@@ -80,11 +80,11 @@ impl Scanner {
                 Ok(metadata) if metadata.is_file() && self.wants(&path) => {
                     found.files.push((path, Seen::from(&metadata)));
                 }
-                Ok(_) => {}
+                Err(error) if error.kind() != io::ErrorKind::NotFound && self.wants(&path) => {
+                    found.unseen.insert(path);
+                }
                 // A file that goes away between the two calls is none.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) if self.wants(&path) => drop(found.unseen.insert(path)),
-                Err(_) => {}
+                _ => {}
             }
         }
         found.files.sort_by(|(a, seen_a), (b, seen_b)| (seen_a.written_us, a).cmp(&(seen_b.written_us, b)));

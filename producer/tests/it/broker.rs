@@ -10,8 +10,8 @@ use common::config::Config;
 use common::stream::{DURABLE, STREAM};
 use futures::StreamExt as _;
 use producer::Error;
-use serde_json::Value;
 use sandbox::testing::Log;
+use serde_json::Value;
 
 use crate::bed::{Bed, HEADER, row, rows, until};
 

@@ -1,13 +1,24 @@
 //! What the stream holds, in the words of `common::wire`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use async_nats::jetstream::Message;
 use bytes::Bytes;
 use common::wire::{EventMessage, FileMessage, RejectMessage};
 use common::{FileId, Origin, stream};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+/// As `sha256sum` prints it.
+pub(crate) fn sha256(text: &str) -> String {
+    let mut digits = String::new();
+    for byte in Sha256::digest(text) {
+        write!(digits, "{byte:02x}").unwrap();
+    }
+    digits
+}
 
 /// One message.
 #[derive(Clone, Debug)]

@@ -28,9 +28,17 @@ async fn is_whole_and_archived_once(bed: &Bed, point: &str) {
     let contents = bed.contents().await;
     let files: Vec<FileId> = contents.files().into_iter().collect();
     let [file] = files[..] else { panic!("{point}: one file: {files:?}") };
-    let customers: BTreeMap<i64, String> =
-        contents.events().iter().map(|event| (event.row, event.customer_id.as_ref().unwrap().to_string())).collect();
-    assert!(customers.iter().map(|(row, name)| (*row, name.clone())).eq((1..=2_000).map(|row| (row, format!("customer {row}")))));
+    let customers: BTreeMap<i64, String> = contents
+        .events()
+        .iter()
+        .map(|event| (event.row, event.customer_id.as_ref().unwrap().to_string()))
+        .collect();
+    assert!(
+        customers
+            .iter()
+            .map(|(row, name)| (*row, name.clone()))
+            .eq((1..=2_000).map(|row| (row, format!("customer {row}"))))
+    );
     assert_eq!(contents.event_ids().len(), 2_000, "{point}: and no row became another event");
     let last = last_account(bed, file).await;
     assert_eq!((last.state, last.rows_read, last.rejected), (FileState::Finished, 2_000, 0), "{point}");
@@ -118,8 +126,8 @@ async fn a_file_is_landed_whole_or_not_at_all() {
     let generate = ["generate", "--files", "2", "--batch-size", "100", "--seed", "7"];
     bed.producer_that_dies_at("before_landing:2", &generate).dies().await;
     let landed = || {
-        let names = fs::read_dir(bed.config.landing_dir()).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| name.to_str().unwrap().ends_with(".csv")).count()
+        let paths = fs::read_dir(bed.config.landing_dir()).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "csv")).count()
     };
     assert_eq!(landed(), 1);
     assert!(bed.producer(&generate).end().await.success());

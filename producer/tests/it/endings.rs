@@ -6,18 +6,14 @@ use std::time::Duration;
 use common::event::Reason;
 use common::wire::FileState;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use sha2::{Digest as _, Sha256};
 
 use crate::bed::{Bed, HEADER, row, rows, until};
+use crate::contents::sha256;
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

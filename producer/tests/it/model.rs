@@ -7,6 +7,7 @@ mod files;
 use std::cell::RefCell;
 use std::env;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,13 +25,33 @@ const NAMES: [&str; 3] = ["0.csv", "1.csv", "2.csv"];
 #[derive(Clone, Copy, Debug)]
 enum Action {
     /// The next bytes of a file are written.
-    Append { name: &'static str, bytes: usize },
-    Cut { name: &'static str, keep: usize },
-    Rewrite { name: &'static str, keep: usize, bytes: usize },
-    Replace { name: &'static str, keep: usize, bytes: usize },
-    Rotate { name: &'static str },
-    Exchange { names: (&'static str, &'static str) },
-    Remove { name: &'static str },
+    Append {
+        name: &'static str,
+        bytes: usize,
+    },
+    Cut {
+        name: &'static str,
+        keep: usize,
+    },
+    Rewrite {
+        name: &'static str,
+        keep: usize,
+        bytes: usize,
+    },
+    Replace {
+        name: &'static str,
+        keep: usize,
+        bytes: usize,
+    },
+    Rotate {
+        name: &'static str,
+    },
+    Exchange {
+        names: (&'static str, &'static str),
+    },
+    Remove {
+        name: &'static str,
+    },
     /// A producer runs, where none did.
     Start,
     /// Everything that is complete has arrived.
@@ -99,7 +120,8 @@ struct Said(PathBuf);
 impl Drop for Said {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", fs::read_to_string(&self.0).unwrap_or_default());
+            let said = fs::read_to_string(&self.0).unwrap_or_default();
+            io::stderr().write_all(said.as_bytes()).unwrap();
         }
     }
 }
@@ -160,7 +182,8 @@ async fn finish(bed: &Bed, files: &mut Files) {
 async fn settle(bed: &Bed, files: &mut Files) {
     until("what is complete has arrived", async || {
         let delivered = check::delivered(&bed.contents().await);
-        let has = |records: &[_]| records.is_empty() || delivered.values().any(|rows| check::hold(rows, records));
+        let has =
+            |records: &[_]| records.is_empty() || delivered.values().any(|rows| check::hold(rows, records));
         files.visible().iter().all(|records| has(records))
     })
     .await;

@@ -36,7 +36,7 @@ impl Followed {
             Ok(Some(head)) => head,
             unsettled => {
                 // What it was before, its beginning would still tell.
-                self.end_others(context, &others, chunk)?;
+                end_others(context, &others, chunk)?;
                 return Ok(unsettled.err().map(Turn::Parked));
             }
         };
@@ -51,7 +51,7 @@ impl Followed {
             }
             others.push(one);
         }
-        self.end_others(context, &others, chunk)?;
+        end_others(context, &others, chunk)?;
         if self.reading.is_some() {
             return Ok(Some(Turn::More));
         }
@@ -76,7 +76,8 @@ impl Followed {
     /// A file that was met before goes on where it was acknowledged. Says no where this is another one after all.
     fn resume(&mut self, context: &Context, known: &Checkpoint) -> io::Result<bool> {
         // A move to the archive that did not come about, of a file that has another name by now, is like no move.
-        let (State::Reading | State::Archiving { .. } | State::Kept, Some(mapping)) = (&known.state, &known.mapping)
+        let (State::Reading | State::Archiving { .. } | State::Kept, Some(mapping)) =
+            (&known.state, &known.mapping)
         else {
             return Ok(false);
         };
@@ -99,27 +100,14 @@ impl Followed {
         Ok(true)
     }
 
-    /// Ends the accounts of files that had this inode and were rewritten while nobody looked.
-    fn end_others(&self, context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
-        for other in others.iter().filter(|other| other.state == State::Reading) {
-            tracing::warn!(
-                file = %other.path.display(),
-                rows_read = other.reached.row,
-                "was rewritten while nobody read it: what was read stands and cannot be published again, \
-                 what is there is a new file"
-            );
-            truncated::truncate(context, other, chunk).map_err(io::Error::other)?;
-        }
-        Ok(())
-    }
-
     /// Whether a file that has this inode too is another one, on another device, which is still in its place.
     fn is_elsewhere(&self, known: &Checkpoint) -> bool {
         if !matches!(known.state, State::Reading | State::Kept) {
             return false;
         }
         let (Ok(this), Some(place)) = (fs::metadata(&self.path), &known.absolute) else { return false };
-        fs::metadata(place).is_ok_and(|there| there.ino() == known.identity.inode && there.dev() != this.dev())
+        fs::metadata(place)
+            .is_ok_and(|there| there.ino() == known.identity.inode && there.dev() != this.dev())
     }
 
     /// A sentence, where this is only another name of a file that is in the archive.
@@ -129,4 +117,18 @@ impl Followed {
         let is_same = (this.dev(), this.ino()) == (archived.dev(), archived.ino());
         is_same.then(|| format!("is the same file as {}, which is done; remove this name", target.display()))
     }
+}
+
+/// Ends the accounts of files that had this inode and were rewritten while nobody looked.
+fn end_others(context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
+    for other in others.iter().filter(|other| other.state == State::Reading) {
+        tracing::warn!(
+            file = %other.path.display(),
+            rows_read = other.reached.row,
+            "was rewritten while nobody read it: what was read stands and cannot be published again, \
+             what is there is a new file"
+        );
+        truncated::truncate(context, other, chunk).map_err(io::Error::other)?;
+    }
+    Ok(())
 }

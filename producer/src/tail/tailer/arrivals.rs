@@ -53,7 +53,10 @@ impl Tailer {
                 continue;
             }
             if let Some(first) = names.get(&seen.inode).filter(|_| !is_known) {
-                let why = format!("is the same file as {}, which is read; remove one of the two names", first.display());
+                let why = format!(
+                    "is the same file as {}, which is read; remove one of the two names",
+                    first.display()
+                );
                 self.park(path.clone(), why);
                 continue;
             }

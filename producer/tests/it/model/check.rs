@@ -40,10 +40,12 @@ pub(super) fn all(contents: &Contents, files: &Files) {
     rows_come_in_order(contents);
     let delivered = delivered(contents);
     for (file, rows) in &delivered {
-        let is_one = |records: &[(String, usize)]| {
-            rows.len() <= records.len() && hold(rows, &records[..rows.len()])
-        };
-        assert!(files.versions.iter().any(|version| is_one(&version.records)), "{file} is a mixture: {rows:?}");
+        let is_one =
+            |records: &[(String, usize)]| rows.len() <= records.len() && hold(rows, &records[..rows.len()]);
+        assert!(
+            files.versions.iter().any(|version| is_one(&version.records)),
+            "{file} is a mixture: {rows:?}"
+        );
     }
     for (number, version) in files.versions.iter().enumerate() {
         let records = &version.records[..version.proven];
@@ -104,6 +106,9 @@ fn accounts_fit(accounts: &[FileMessage], delivered: &BTreeMap<FileId, Rows>, fi
     for account in last.values().filter(|account| account.state != FileState::Finished) {
         assert_eq!(account.state, FileState::Truncated, "{account:?} has no end");
         let rows = delivered.get(&account.file_id).map_or(0, BTreeMap::len);
-        assert!(usize::try_from(account.rows_read).unwrap() <= rows, "{account:?} tells of more than {rows} rows");
+        assert!(
+            usize::try_from(account.rows_read).unwrap() <= rows,
+            "{account:?} tells of more than {rows} rows"
+        );
     }
 }
