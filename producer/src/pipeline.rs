@@ -64,10 +64,11 @@ pub async fn tail(
 ) -> Result<Outcome, Error> {
     let is_set_up = progress.health().need("stream");
     let checkpoint_dir = config.checkpoint_dir();
-    let _locks = (lock::take(landing).await?, lock::take(&checkpoint_dir).await?);
+    let landing_lock = lock::take(landing).await?;
     if config.tail.on_close != OnClose::Keep {
         lock::check_writable(landing)?;
     }
+    let _locks = (landing_lock, lock::take(&checkpoint_dir).await?);
     let store = Arc::new(Store::open(&checkpoint_dir)?);
     archive::end_moves(&store)?;
     let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;

@@ -1,5 +1,6 @@
 //! Ending, in good order and otherwise.
 
+use std::fs;
 use std::net::TcpStream;
 
 use rustix::process::Signal;
@@ -122,6 +123,10 @@ async fn a_second_ctrl_c_stops_a_tailer_whose_broker_is_gone() {
     nats.stop().await.unwrap();
     tail.until_said("connection to nats-server lost").await;
     bed.drop_file("my data/landing/b.csv", rows(11..=20));
+    let checkpoints = || fs::read_dir(bed.path("my data/checkpoints")).unwrap().flatten();
+    let known =
+        || checkpoints().filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count();
+    until("the second file is read", async || known() == 2).await;
     tail.signal(Signal::TERM);
     tail.until_said("draining; a second signal stops at once").await;
     tail.signal(Signal::INT);

@@ -23,6 +23,20 @@ async fn a_file_is_archived_when_it_is_closed_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_mapping_is_pinned_also_when_the_file_is_closed() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.land("a.csv", rows(1..=3));
+    let account = bed.until_finished("a.csv", 3).await;
+    bed.close(&account).await;
+    bed.until_archived(account.file_id).await;
+    tailer.drain().await;
+    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
+    let checkpoint: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(checkpoint["mapping"]["columns"]["price"], 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_archive_never_overwrites() {
     let bed = Bed::start().await;
     let tailer = bed.tail();

@@ -56,6 +56,26 @@ async fn rule_half_a_line_waits_until_the_file_is_quiet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rule_stray_quote_is_bounded_and_so_is_a_line_that_goes_on_after_its_row() {
+    let bed = Bed::start_with(|config| config.tail.max_record_bytes = 1_024).await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=2).trim_end());
+    bed.until_finished("a.csv", 2).await;
+    let rest = "x".repeat(2_500);
+    bed.append("a.csv", &rest);
+    // Each piece of the length of a record is a reject; what is left waits until the file is quiet.
+    let account = bed.until_finished("a.csv", 5).await;
+    assert_eq!((account.published, account.rejected), (2, 3));
+    bed.append("a.csv", format!("\n{}", row(3)));
+    bed.until_finished("a.csv", 6).await;
+    tailer.drain().await;
+    let rejects = bed.contents().await.rejects();
+    assert!(rejects.iter().all(|reject| reject.reason == Reason::LineContinued && !reject.truncated));
+    let kept: Vec<u8> = rejects.into_iter().flat_map(|reject| reject.raw.0).collect();
+    assert_eq!(kept, rest.as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_line_end_that_comes_late_is_no_row() {
     let bed = Bed::start().await;
     let tailer = bed.tail();
