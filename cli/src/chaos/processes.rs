@@ -1,6 +1,7 @@
 //! The parts of Millrace as processes of their own: this program run again, each with a log file in the
 //! directory of the run, in an environment that holds nothing but what is set here.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
@@ -19,6 +20,8 @@ const QUICK: [(&str, &str); 5] = [
     ("MILLRACE_TAIL__FINISH_AFTER", "500ms"),
     ("MILLRACE_TAIL__POLL", "250ms"),
 ];
+/// The number of SIGTERM.
+const TERM: i32 = 15;
 /// The shares of generated rows that are spoilt, and that repeat an earlier one.
 const RATE: &str = "0.01";
 /// Files a second: what comes back can only be seen at work when the next one has landed.
@@ -119,6 +122,11 @@ impl Part {
 /// A replica's name in `batches`.
 pub(super) fn replica(number: u16) -> String {
     format!("c{number}")
+}
+
+/// Whether SIGTERM itself ended it, by the shell's word or by the system's.
+pub(super) fn is_ended_by_term(status: ExitStatus) -> bool {
+    status.code() == Some(128 + TERM) || status.signal() == Some(TERM)
 }
 
 /// How a process ended, in words.
