@@ -14,12 +14,18 @@ RUN for member in common producer consumer sandbox cli; do mkdir $member/src && 
  && for member in producer consumer cli; do echo 'fn main() {}' >$member/src/main.rs; done \
  && cargo build --release --locked \
  && cargo clean --release -p common -p producer -p consumer -p sandbox -p cli
-COPY . .
+COPY sql sql
+COPY common common
+COPY producer producer
+COPY consumer consumer
+COPY sandbox sandbox
+COPY cli cli
 RUN cargo build --release --locked
 
 
 # The end-to-end tests of a running stack, for `docker compose run test`.
 FROM builder AS tester
+COPY nats.conf ./
 RUN cargo test --release --locked -p cli --test it --no-run \
  && find target/release/deps -name 'it-*' -type f -executable -exec cp {} /usr/local/bin/stack-tests ';'
 
