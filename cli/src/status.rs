@@ -4,6 +4,7 @@ use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::stream::{DURABLE, HEAL, STREAM};
 use common::{Exit, Shutdown, nats, say};
+use consumer::replicas::{self, ReplicaShare};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
 use sandbox::Services;
@@ -17,6 +18,8 @@ use crate::services;
 struct Status {
     stream: StreamStatus,
     consumers: Vec<ConsumerStatus>,
+    /// Who wrote within the last minute before the newest commit.
+    replicas: Vec<ReplicaShare>,
     files: FilesStatus,
     total: Total,
 }
@@ -72,6 +75,7 @@ async fn read(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Status> {
     Ok(Status {
         stream,
         consumers,
+        replicas: replicas::recent(url).await?,
         total: Total::of(&files),
         files: FilesStatus { closed, open: files.len() - closed },
     })
@@ -102,7 +106,7 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
         say(format_args!("{}", serde_json::to_string_pretty(status)?));
         return Ok(());
     }
-    let Status { stream, consumers, files, total } = status;
+    let Status { stream, consumers, replicas, files, total } = status;
     let room = HumanBytes(stream.max_bytes.unsigned_abs());
     say(format_args!(
         "stream     {} messages, {} of {room}, sequences {} to {}",
@@ -124,6 +128,14 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
             consumer.unacknowledged,
             consumer.redelivered,
             consumer.floor
+        ));
+    }
+    for ReplicaShare { replica, rows, share_percent, lag_ms, last_commit } in replicas {
+        let lag = lag_ms.map(|lag| format!(", its rows were {lag:.0} ms old")).unwrap_or_default();
+        let last = last_commit.format("%H:%M:%S");
+        say(format_args!(
+            "replica    {replica}: {} rows in the last busy minute, {share_percent:.0} %, last commit {last} UTC{lag}",
+            HumanCount(rows.unsigned_abs())
         ));
     }
     say(format_args!("files      {} closed, {} open", files.closed, files.open));

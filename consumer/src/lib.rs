@@ -24,6 +24,7 @@ pub mod account;
 pub mod verify; // which rows are in the tables
 pub mod explain; // the life of one row
 pub mod heal; // sums of files, brought to what the tables hold
+pub mod replicas; // who shares the work
 pub mod commits; // when rows were committed, for those who wait for it
 pub mod fates; // what became of each row
 pub mod rejects; // rejected rows, for people who mend them

@@ -30,6 +30,11 @@ async fn a_producer_and_two_consumers_do_what_up_does() {
     assert_eq!((read, events + duplicates + corrupt), (10_000, 10_000));
     assert!(duplicates > 0 && corrupt > 0);
     assert_eq!(bed.sql("select count(distinct replica) from batches").await, "2");
+    let status = bed.run(&["status", "--json"]).await.json();
+    let shares = status["replicas"].as_array().unwrap().iter();
+    let shares: Vec<f64> = shares.map(|replica| replica["share_percent"].as_f64().unwrap()).collect();
+    assert_eq!(shares.len(), 2, "{status}");
+    assert!((shares.iter().sum::<f64>() - 100.0).abs() < 0.1, "{status}");
     assert!(!bed.data().join("sandbox").exists(), "no service of its own was started");
 
     let other = Bed::new();
