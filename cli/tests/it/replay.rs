@@ -61,6 +61,11 @@ async fn a_replay_of_everything_changes_nothing() {
     assert_eq!((sum("messages"), sum("skipped"), sum("inserted"), sum("conflicts")), (3000, 3000, 0, 0));
     let done = replayed(&bed, &[]).await;
     assert_eq!((done["messages"].as_i64(), done["there_already"].as_i64()), (Some(3000), Some(3000)));
+    let file =
+        bed.sql("select regexp_replace(path, '.*/', ''), rows_read from files order by path limit 1").await;
+    let (name, rows) = file.split_once('|').unwrap();
+    let of_one_file = replayed(&bed, &["--file", name]).await;
+    assert_eq!(of_one_file["messages"].to_string(), rows, "{of_one_file}");
     assert_eq!(bed.sql(ALL).await, before);
     let marked = "select count(*) > 0 and bool_and(replica like 'replay %') from batches where replay";
     assert_eq!(bed.sql(marked).await, "t");

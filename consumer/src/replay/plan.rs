@@ -124,7 +124,7 @@ async fn subjects(stream: &Stream, filter: &str) -> Result<Vec<String>, Error> {
 }
 
 async fn files(session: &mut PgConnection, file: &str) -> Result<HashSet<FileId>, Error> {
-    let found: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/replay_files.sql"))
+    let found: Vec<(i64, String, bool)> = sqlx::query_as(include_str!("../../../sql/files_named.sql"))
         .bind(file)
         .fetch_all(session)
         .await
@@ -132,5 +132,5 @@ async fn files(session: &mut PgConnection, file: &str) -> Result<HashSet<FileId>
     if found.is_empty() {
         return Err(Error::NoSuchFile(file.to_owned()));
     }
-    Ok(found.into_iter().map(FileId::from).collect())
+    Ok(found.into_iter().map(|(file_id, ..)| FileId::from(file_id)).collect())
 }
