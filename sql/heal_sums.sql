@@ -1,6 +1,6 @@
 -- Appends, as batch $1 of no life of the stream, what each file's sums lack of its rows in the tables, or have too many.
--- One statement sees one moment: what replicas commit meanwhile brings its own counts. Answers the file and by how much
--- each sum was wrong.
+-- One statement sees one moment: what replicas commit meanwhile brings its own counts. Which rows of such a file batches
+-- have put into events is forgotten, since some are there no more. Answers the file and by how much each sum was wrong.
 with fates as (
     select file_id, count(*) as events, 0 as duplicates, 0 as corrupt
     from events
@@ -43,6 +43,11 @@ corrected as (
     insert into batch_files (file_id, batch_id, events, duplicates, corrupt)
     select file_id, $1, events, duplicates, corrupt
     from wrong
+),
+forgotten as (
+    delete from batch_rows
+    using wrong
+    where batch_rows.file_id = wrong.file_id
 )
 select
     wrong.file_id,

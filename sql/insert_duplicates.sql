@@ -9,7 +9,11 @@ with kept as (
     differs
     )
     select distinct on (file_id, source_row)
-    incoming.*,
+    incoming.event_id, incoming.event_type, incoming.event_timestamp, incoming.customer_id, incoming.customer_name,
+    incoming.customer_email, incoming.customer_address, incoming.session_id, incoming.user_agent, incoming.ip_address,
+    incoming.product_id, incoming.product_name, incoming.category, incoming.brand, incoming.sku, incoming.price,
+    incoming.price_category, incoming.device_type, incoming.attributes, incoming.file_id, incoming.source_row,
+    incoming.source_event_id, incoming.batch_id,
     (
         stored.event_type, stored.event_timestamp, stored.customer_id, stored.customer_name, stored.customer_email,
         stored.customer_address, stored.session_id, stored.user_agent, stored.ip_address, stored.product_id,

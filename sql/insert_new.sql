@@ -1,5 +1,6 @@
 -- Puts new rows into events. Rows whose fate was settled before stay where they are, and keys are sorted, so that
--- two replicas wait for each other in one order. Answers how many rows of each file are new.
+-- two replicas wait for each other in one order. Answers which rows of each file are new, as a bit for each of 64 that
+-- follow each other, and how many.
 with inserted as (
     insert into events (
     event_id, event_type, event_timestamp, customer_id, customer_name, customer_email, customer_address, session_id,
@@ -22,6 +23,8 @@ with inserted as (
         )
     order by event_id, file_id, source_row
     on conflict (event_id) do nothing
-    returning file_id
+    returning file_id, source_row
 )
-select file_id, count(*) from inserted group by file_id;
+select file_id, source_row >> 6, bit_or(1::bigint << (source_row & 63)::integer), count(*)
+from inserted
+group by 1, 2;

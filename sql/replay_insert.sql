@@ -6,7 +6,10 @@ with inserted as (
         user_agent, ip_address, product_id, product_name, category, brand, sku, price, price_category, device_type,
         attributes, file_id, source_row, source_event_id, batch_id
     )
-    select *
+    select
+        event_id, event_type, event_timestamp, customer_id, customer_name, customer_email, customer_address, session_id,
+        user_agent, ip_address, product_id, product_name, category, brand, sku, price, price_category, device_type,
+        attributes, file_id, source_row, source_event_id, batch_id
     from incoming
     order by event_id, file_id, source_row
     on conflict (event_id) do nothing

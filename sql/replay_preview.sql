@@ -20,6 +20,13 @@ judged as (
             ) or exists (
                 select from duplicates as there
                 where there.file_id = seen.file_id and there.source_row = seen.source_row
+            ) or seen.event_id is null and exists (
+                select from batch_rows as there
+                inner join batch_files using (file_id, batch_id)
+                where
+                    there.file_id = seen.file_id
+                    and there.block = seen.source_row >> 6
+                    and there.bits & (1::bigint << (seen.source_row & 63)::integer) <> 0
             ) then 'skipped'
             when stored.event_id is null then case when seen.of_event > 1 and seen.event_id is not null then 'conflict' else 'inserted' end
             when stored.file_id = seen.file_id and stored.source_row = seen.source_row then 'skipped'

@@ -1,13 +1,14 @@
 //! The account: what became of the rows of each file, as a table for people and as JSON for scripts.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
+use common::printable::{Printable, printable};
 use consumer::account::FileAccount;
 use indicatif::HumanCount;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use terminal_size::Width;
 
 /// How many files the table for people shows.
@@ -52,6 +53,7 @@ pub(crate) struct Total {
 /// A file that could not be read.
 #[derive(Debug, Serialize)]
 pub(crate) struct Parked {
+    #[serde(serialize_with = "path_as_text")]
     pub file: PathBuf,
     pub reason: String,
 }
@@ -61,6 +63,11 @@ pub(crate) struct Parked {
 pub(crate) struct Latency {
     pub p50: f64,
     pub p99: f64,
+}
+
+/// A path for scripts: JSON has no place for bytes that are not UTF-8, which become U+FFFD.
+pub(crate) fn path_as_text<S: Serializer>(path: impl AsRef<Path>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.as_ref().display())
 }
 
 impl Total {
@@ -85,7 +92,9 @@ impl Account {
     pub(crate) fn to_text(&self) -> String {
         let mut lines = vec![self.table()];
         let parked = self.parked.iter();
-        lines.extend(parked.map(|parked| format!("parked: {}: {}", parked.file.display(), parked.reason)));
+        lines.extend(parked.map(|parked| {
+            format!("parked: {}: {}", Printable(parked.file.display()), printable(&parked.reason))
+        }));
         let (all, open) = (self.files.len(), self.files.iter().filter(|file| !file.closed).count());
         if open > 0 {
             lines.push(format!("{open} of {all} files are not complete; the next run goes on with them"));
@@ -119,8 +128,12 @@ pub(crate) fn table(files: &[(&FileAccount, &str)], total: &Total, law: &str) ->
     let width = whole.lines().next().map_or(0, |line| line.chars().count());
     match terminal_size::terminal_size_of(std::io::stdout()) {
         Some((Width(room), _)) if width > usize::from(room) => {
-            let longest =
-                files.iter().take(SHOWN).map(|(file, _)| file.file.chars().count()).max().unwrap_or(0);
+            let longest = files
+                .iter()
+                .take(SHOWN)
+                .map(|(file, _)| printable(&file.file).chars().count())
+                .max()
+                .unwrap_or(0);
             let excess = width - usize::from(room);
             lay_out(files, total, law, longest.saturating_sub(excess).max(SHORTEST)).to_string()
         }
@@ -134,7 +147,7 @@ fn lay_out(files: &[(&FileAccount, &str)], total: &Total, law: &str, longest: us
     table.set_header(["file", "rows read", "events", "duplicates", "corrupt", ""]);
     for (file, state) in files.iter().take(SHOWN) {
         let counts = [file.rows_read, file.events, file.duplicates, file.corrupt_records];
-        table.add_row(row(&end_of(&file.file, longest), counts, state));
+        table.add_row(row(&end_of(&printable(&file.file), longest), counts, state));
     }
     if files.len() > SHOWN {
         table.add_row([format!("… and {} more", files.len() - SHOWN)]);

@@ -88,15 +88,22 @@ impl Cli {
         match self.command {
             Command::Up(up) => up.run(config, line, shutdown).await,
             Command::Psql { psql } => psql::run(config, &psql).await,
-            Command::Status { json } => status::run(config, json, &shutdown).await,
+            Command::Status { json } => status::run(config, json).await,
             Command::Verify { json } => verify::run(config, json, &shutdown).await,
             Command::Explain { asked, json } => explain::run(config, &asked, json).await,
             Command::Heal(heal) => heal.run(config, line, shutdown).await,
             Command::Rejects(rejects) => rejects.run(config, line, shutdown).await,
             Command::Chaos(chaos) => chaos.run(config, line, shutdown).await,
             Command::Replay(replay) => {
+                services::refuse_empty(&config, Services::BOTH)?;
                 let own = services::provide(&mut config, Services::BOTH).await?;
-                services::end_with(own, Box::pin(replay.execute(&config, shutdown))).await
+                let replaying = async {
+                    if replay.is_dry_run() {
+                        services::reach(&config, Services::BOTH).await?;
+                    }
+                    replay.execute(&config, shutdown).await
+                };
+                services::end_with(own, Box::pin(replaying)).await
             }
             Command::Producer { command } => {
                 let needed = Services { nats: command.needs_nats(), postgres: false };

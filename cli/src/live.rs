@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use common::printable::printable;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -69,9 +70,10 @@ impl Line {
     }
 
     /// Says what goes on: beside the bar on a terminal, in a line elsewhere.
-    pub(crate) fn tell(&self, words: String) {
+    pub(crate) fn tell(&self, words: impl Into<String>) {
+        let words = words.into();
         if self.is_terminal {
-            self.bar.set_message(words);
+            self.bar.set_message(printable(&words).into_owned());
             self.bar.tick();
         } else {
             tracing::info!("{words}");

@@ -12,7 +12,9 @@ use crate::services;
 
 /// Runs psql with `arguments` and gives back how it ended.
 pub(crate) async fn run(mut config: Config, arguments: &[String]) -> anyhow::Result<Exit> {
-    let own = services::provide(&mut config, Services { nats: false, postgres: true }).await?;
+    let needed = Services { nats: false, postgres: true };
+    services::refuse_empty(&config, needed)?;
+    let own = services::provide(&mut config, needed).await?;
     services::end_with(own, psql(&config, arguments)).await
 }
 
@@ -24,6 +26,10 @@ async fn psql(config: &Config, arguments: &[String]) -> anyhow::Result<Exit> {
     // Other users of the machine can read arguments, but not the environment.
     if let Some(password) = password {
         command.env("PGPASSWORD", password.expose_secret());
+    }
+    if std::env::var_os("PGCONNECT_TIMEOUT").is_none() {
+        // psql itself would wait for a silent host for minutes; it takes whole seconds, and 1 for 2.
+        command.env("PGCONNECT_TIMEOUT", config.database.answer_timeout.as_secs().max(2).to_string());
     }
     command.arg("--dbname").arg(url.as_str()).args(arguments);
     let status = command.status().await.with_context(|| format!("failed to run {}", program.display()))?;

@@ -3,8 +3,9 @@
 
 use std::future::Future;
 
-use common::Exit;
 use common::config::{Config, Problem};
+use common::{Exit, nats, secrets};
+use producer::Positions;
 use sandbox::{Endpoints, Sandbox, Services};
 
 /// Where private services keep what they need.
@@ -45,6 +46,39 @@ pub(crate) async fn provide(
     start(config, needed).await
 }
 
+/// Refuses a data directory without the private services that a command would look at: it would make new ones, to
+/// find nothing in them.
+pub(crate) fn refuse_empty(config: &Config, needed: Services) -> anyhow::Result<()> {
+    let missing = missing(config);
+    let private =
+        Services { nats: needed.nats && missing.nats, postgres: needed.postgres && missing.postgres };
+    anyhow::ensure!(
+        sandbox::holds(&config.data_dir, private),
+        "there is nothing in {} yet: run `millrace up`, name another directory with --data-dir, or set NATS_URL and \
+         DATABASE_URL",
+        config.data_dir.display()
+    );
+    Ok(())
+}
+
+/// Whether services answer, asked once, each within the time that the configuration gives it: who only looks does not
+/// wait until they are back.
+pub(crate) async fn reach(config: &Config, needed: Services) -> anyhow::Result<()> {
+    let nats = async {
+        if needed.nats {
+            nats::reach(&config.nats, "millrace").await?;
+        }
+        anyhow::Ok(())
+    };
+    let database = async {
+        if needed.postgres {
+            consumer::reach(&config.database).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(nats, database).map(|_| ())
+}
+
 /// Runs `command`, then stops the services that were started for it.
 pub(crate) async fn end_with(
     own: Option<Sandbox>,
@@ -58,7 +92,7 @@ pub(crate) async fn end_with(
 }
 
 /// Forgets private services and positions. Never a user's file, and never anything of services of others.
-pub(crate) fn forget(config: &Config) -> anyhow::Result<()> {
+pub(crate) async fn forget(config: &Config) -> anyhow::Result<()> {
     let services = missing(config);
     if !(services.nats && services.postgres) {
         let named = if services.nats { "DATABASE_URL" } else { "NATS_URL" };
@@ -66,17 +100,14 @@ pub(crate) fn forget(config: &Config) -> anyhow::Result<()> {
             "--fresh empties private services only, but {named} names another one; unset it, or leave --fresh out"
         )));
     }
+    // Nothing is deleted unless all of it can be.
+    let positions = Positions::take(&config.checkpoint_dir()).await?;
     sandbox::remove(&options(config))?;
-    let checkpoints = config.checkpoint_dir();
-    match std::fs::remove_dir_all(&checkpoints) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(anyhow::Error::new(error).context(format!("failed to remove {}", checkpoints.display())))
-        }
-        _ => Ok(()),
-    }
+    Ok(positions.forget()?)
 }
 
 fn enter(config: &mut Config, endpoints: &Endpoints) {
+    [&endpoints.nats_url, &endpoints.database_url].into_iter().flatten().for_each(secrets::keep_url);
     if config.nats.url.is_none() {
         config.nats.url.clone_from(&endpoints.nats_url);
     }

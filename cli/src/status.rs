@@ -1,9 +1,11 @@
 //! `millrace status`: where files, stream and table stand.
 
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::stream::{DURABLE, HEAL, STREAM};
-use common::{Exit, Shutdown, nats, say};
+use common::{Exit, nats, say_json, say_line};
 use consumer::replicas::{self, ReplicaShare};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
@@ -53,21 +55,28 @@ struct FilesStatus {
 }
 
 /// Prints the status.
-pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+pub(crate) async fn run(mut config: Config, json: bool) -> anyhow::Result<Exit> {
+    services::refuse_empty(&config, Services::BOTH)?;
     let own = services::provide(&mut config, Services::BOTH).await?;
     let telling = Box::pin(async {
-        let status = read(&config, shutdown).await?;
+        let status = read(&config).await?;
         print(&status, json)?;
         Ok(Exit::Ok)
     });
     services::end_with(own, telling).await
 }
 
-async fn read(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Status> {
-    let nats = nats::connect(&config.nats, "millrace status", shutdown).await?;
+async fn read(config: &Config) -> anyhow::Result<Status> {
+    services::reach(config, Services { nats: false, postgres: true }).await?;
+    let nats = nats::reach(&config.nats, "millrace status").await?;
     let (stream, consumers) = match nats.jetstream.get_stream(STREAM).await {
         Ok(stream) => of_stream(stream).await?,
-        Err(_) => anyhow::bail!("there is no stream {STREAM} yet; run `millrace up`, or a producer"),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(known) if known.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                anyhow::bail!("there is no stream {STREAM} yet; run `millrace up`, or a producer")
+            }
+            _ => return Err(anyhow::Error::new(error).context(format!("failed to ask for stream {STREAM}"))),
+        },
     };
     let url = config.database.url.as_ref().ok_or_else(|| anyhow::anyhow!("there is no database"))?;
     let files = consumer::account::by_file(url, None).await?;
@@ -103,12 +112,12 @@ async fn of_stream(mut stream: Stream) -> anyhow::Result<(StreamStatus, Vec<Cons
 
 fn print(status: &Status, json: bool) -> anyhow::Result<()> {
     if json {
-        say(format_args!("{}", serde_json::to_string_pretty(status)?));
+        say_json(status)?;
         return Ok(());
     }
     let Status { stream, consumers, replicas, files, total } = status;
     let room = HumanBytes(stream.max_bytes.unsigned_abs());
-    say(format_args!(
+    say_line(format_args!(
         "stream     {} messages, {} of {room}, sequences {} to {}",
         HumanCount(stream.messages),
         HumanBytes(stream.bytes),
@@ -121,7 +130,7 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
             HEAL => "healing",
             _ => "replay",
         };
-        say(format_args!(
+        say_line(format_args!(
             "{who:<10} {}: {} pending, {} unacknowledged, {} redelivered, all read up to sequence {}",
             consumer.name,
             HumanCount(consumer.pending),
@@ -133,14 +142,14 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
     for ReplicaShare { replica, rows, share_percent, lag_ms, last_commit } in replicas {
         let lag = lag_ms.map(|lag| format!(", its rows were {lag:.0} ms old")).unwrap_or_default();
         let last = last_commit.format("%H:%M:%S");
-        say(format_args!(
+        say_line(format_args!(
             "replica    {replica}: {} rows in the last busy minute, {share_percent:.0} %, last commit {last} UTC{lag}",
             HumanCount(rows.unsigned_abs())
         ));
     }
-    say(format_args!("files      {} closed, {} open", files.closed, files.open));
+    say_line(format_args!("files      {} closed, {} open", files.closed, files.open));
     let count = |count: i64| HumanCount(count.unsigned_abs());
-    say(format_args!(
+    say_line(format_args!(
         "rows       {} events + {} duplicates + {} corrupt",
         count(total.events),
         count(total.duplicates),

@@ -58,6 +58,8 @@ pub enum Reason {
     NegativePrice,
     /// No IP address.
     BadIpAddress,
+    /// A value of an indexed column that is longer than an index entry can be.
+    ValueTooLong,
     /// A record longer than the limit, mostly because of a quote that is never closed.
     RecordTooLong,
     /// A row that does not fit a message of the broker.
@@ -88,6 +90,7 @@ impl Reason {
             Self::BadPrice => "bad_price",
             Self::NegativePrice => "negative_price",
             Self::BadIpAddress => "bad_ip_address",
+            Self::ValueTooLong => "value_too_long",
             Self::RecordTooLong => "record_too_long",
             Self::MessageTooLarge => "message_too_large",
             Self::LineContinued => "line_continued",

@@ -10,8 +10,8 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr, ServerError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use crate::config;
 use crate::shutdown::Shutdown;
+use crate::{config, secrets};
 
 /// The oldest nats-server that will do.
 pub const OLDEST: (i64, i64) = (2, 12);
@@ -52,6 +52,16 @@ pub enum Error {
         /// Host and port.
         address: String,
     },
+    /// Nothing answers, and whoever only looks does not wait for it.
+    #[error("nats-server at {address} does not answer within {} ({why}); check nats.url", seconds(*.waited))]
+    Silent {
+        /// Host and port.
+        address: String,
+        /// The limit of `nats.connect_timeout`.
+        waited: Duration,
+        /// What the client says.
+        why: String,
+    },
     /// Asked to stop before it stood.
     #[error("stopped before nats-server at {address} answered")]
     Stopped {
@@ -88,19 +98,51 @@ impl Nats {
     }
 }
 
+/// Who connects, and so where answers go: each user of `nats.conf` may read only what is sent to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// The producer.
+    Producer,
+    /// Any replica of the consumer.
+    Consumer,
+    /// A person's command.
+    Operator,
+}
+
+impl User {
+    /// The prefix of its inboxes. Each is within `_INBOX.>`, which an older `nats.conf` allows to everybody.
+    pub fn inbox_prefix(self) -> &'static str {
+        match self {
+            Self::Producer => "_INBOX.producer",
+            Self::Consumer => "_INBOX.consumer",
+            Self::Operator => "_INBOX.operator",
+        }
+    }
+}
+
+/// As [`connect_as`] an operator.
+pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> Result<Nats, Error> {
+    connect_as(config, User::Operator, name, shutdown).await
+}
+
 /// Connects as `name`. A server that is not there yet is tried again, with one line that says so, until it is there
 /// or `shutdown` drains.
-pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> Result<Nats, Error> {
+pub async fn connect_as(
+    config: &config::Nats,
+    user: User,
+    name: &str,
+    shutdown: &Shutdown,
+) -> Result<Nats, Error> {
     let url = config.url.as_ref().ok_or(Error::NoUrl)?;
     let address = address(url);
     let servers = servers(url)?;
-    let (connections, connected) = watch::channel(0);
-    let (denied_to, denied) = watch::channel(None);
-    let signs = Signs { connections, denied: denied_to };
+    let (signs, watched) = Signs::new();
     let mut pause = Duration::from_millis(100);
     let mut told = false;
     let client = loop {
-        let attempt = options(config, name, &servers, signs.clone()).await?.connect(servers.clone()).await;
+        let options = options(config, name, &servers, signs.clone()).await?;
+        let options = options.custom_inbox_prefix(user.inbox_prefix());
+        let attempt = options.connect(servers.clone()).await;
         let error = match attempt {
             Ok(client) => break client,
             Err(error) => error,
@@ -116,14 +158,59 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
             () = shutdown.draining() => return Err(Error::Stopped { address }),
         }
     };
-    let found = client.server_info().version;
-    if !new_enough(&found) {
-        return Err(Error::TooOld { found, address });
-    }
+    let nats = watched.by(client, &address)?;
     if told {
         tracing::info!(%address, "nats-server answers");
     }
-    Ok(Nats { jetstream: jetstream::new(client.clone()), client, connected, denied })
+    Ok(nats)
+}
+
+/// As [`connect`], for a command that only looks: it tries once, within `nats.connect_timeout`.
+pub async fn reach(config: &config::Nats, name: &str) -> Result<Nats, Error> {
+    let url = config.url.as_ref().ok_or(Error::NoUrl)?;
+    let (address, servers) = (address(url), servers(url)?);
+    let (signs, watched) = Signs::new();
+    let attempt = options(config, name, &servers, signs).await?.connect(servers);
+    let waited = config.connect_timeout;
+    let why = match tokio::time::timeout(waited, attempt).await {
+        Ok(Ok(client)) => return watched.by(client, &address),
+        Ok(Err(error)) if matches!(error.kind(), Authentication | AuthorizationViolation) => {
+            return Err(Error::Refused { address });
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer".to_owned(),
+    };
+    Err(Error::Silent { address, waited, why })
+}
+
+/// The other end of [`Signs`].
+struct Watched {
+    connected: watch::Receiver<u64>,
+    denied: watch::Receiver<Option<String>>,
+}
+
+impl Signs {
+    fn new() -> (Self, Watched) {
+        let (connections, connected) = watch::channel(0);
+        let (denied_to, denied) = watch::channel(None);
+        (Self { connections, denied: denied_to }, Watched { connected, denied })
+    }
+}
+
+impl Watched {
+    /// The connection of `client`, unless its server is too old.
+    fn by(self, client: Client, address: &str) -> Result<Nats, Error> {
+        let found = client.server_info().version;
+        if !new_enough(&found) {
+            return Err(Error::TooOld { found, address: address.to_owned() });
+        }
+        let Self { connected, denied } = self;
+        Ok(Nats { jetstream: jetstream::new(client.clone()), client, connected, denied })
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64())
 }
 
 fn servers(url: &SecretString) -> Result<Vec<ServerAddr>, Error> {
@@ -144,9 +231,12 @@ async fn options(
 ) -> Result<ConnectOptions, Error> {
     let mut options = match &config.credentials {
         None => ConnectOptions::new(),
-        Some(path) => ConnectOptions::with_credentials_file(path)
-            .await
-            .map_err(|source| Error::Credentials { path: path.display().to_string(), source })?,
+        Some(path) => {
+            let failed = |source| Error::Credentials { path: path.display().to_string(), source };
+            let credentials = tokio::fs::read_to_string(path).await.map_err(failed)?;
+            secrets::keep_credentials(&credentials);
+            ConnectOptions::with_credentials(&credentials).map_err(failed)?
+        }
     };
     // async-nats does not take them from the URL by itself.
     let account = servers.iter().find_map(|server| server.username().zip(server.password()));

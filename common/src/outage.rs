@@ -1,7 +1,6 @@
 //! Trouble that lasts is said twice: in one line when it begins, and in one when it ends.
 
 use std::error::Error;
-use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -30,7 +29,7 @@ impl Outage {
 
     /// A try failed and another one will follow.
     pub fn failed(&self, error: &(dyn Error + 'static)) {
-        let error = with_causes(error);
+        let error = crate::report::with_causes(error);
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(began) = began.as_mut() {
             began.retries += 1;
@@ -62,18 +61,6 @@ impl Outage {
             tracing::info!(outage_ms = at.elapsed().as_millis(), retries, "{} is back", self.service);
         }
     }
-}
-
-/// An error and its causes in one line; a cause that its error names already is left out.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    for cause in iter::successors(error.source(), |&error| error.source()) {
-        let cause = cause.to_string();
-        if !line.ends_with(&cause) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line
 }
 
 #[cfg(test)]

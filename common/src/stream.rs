@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 mod ahead;
 mod error;
+mod foreign;
 
 use crate::config;
 pub use error::Error;
@@ -25,6 +26,10 @@ pub const DURABLE: &str = "warehouse";
 pub const HEAL: &str = "heal";
 /// The bucket in which the consumer tells the tailer which files are closed; the key is the file's id.
 pub const CLOSED: &str = "closed";
+
+/// How long an entry of that bucket stays that no tailer takes. A tailer takes out its own; where it was away for
+/// longer, it sends the file's totals again at its start, and the file is announced once more.
+pub const CLOSED_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// How often the stream is asked for, and the pause between.
 const TRIES: u32 = 3;
@@ -56,16 +61,42 @@ pub struct Incarnation {
     pub last_sequence: u64,
 }
 
-/// Makes the stream where it is missing, brings its limits to what is configured, and sees to it that the durable is
-/// not ahead. A broker that has just started, or is busy, may answer too late: that is tried again, a few times.
+/// Who asks for the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The producer, whose `stream.max_bytes` counts.
+    Owner,
+    /// Everybody else.
+    Reader,
+}
+
+/// For the producer: makes the stream where it is missing, brings `max_bytes` to what is configured, and deletes a
+/// durable that is ahead of the stream. A stream that differs in anything else that rows depend on is refused. A
+/// broker that has just started, or is busy, may answer too late: that is tried again, a few times.
 pub async fn ensure(
     jetstream: &jetstream::Context,
     config: &config::Stream,
 ) -> Result<(stream::Stream, Incarnation), Error> {
+    set_up(jetstream, config, Role::Owner).await
+}
+
+/// For everybody but the producer: as [`ensure`], and a stream that is there keeps its limit.
+pub async fn open(
+    jetstream: &jetstream::Context,
+    config: &config::Stream,
+) -> Result<(stream::Stream, Incarnation), Error> {
+    set_up(jetstream, config, Role::Reader).await
+}
+
+async fn set_up(
+    jetstream: &jetstream::Context,
+    config: &config::Stream,
+    role: Role,
+) -> Result<(stream::Stream, Incarnation), Error> {
     let mut tries = 1;
     loop {
-        match ensure_once(jetstream, config).await {
-            Err(error) if tries < TRIES => {
+        match set_up_once(jetstream, config, role).await {
+            Err(error) if tries < TRIES && !matches!(error, Error::Foreign { .. }) => {
                 tracing::debug!(%error, tries, "trying again");
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
@@ -75,11 +106,12 @@ pub async fn ensure(
     }
 }
 
-async fn ensure_once(
+async fn set_up_once(
     jetstream: &jetstream::Context,
     config: &config::Stream,
+    role: Role,
 ) -> Result<(stream::Stream, Incarnation), Error> {
-    let wanted = stream::Config {
+    let needed = stream::Config {
         name: STREAM.to_owned(),
         subjects: vec![format!("{EVENTS}.>"), "ledger.>".to_owned()],
         storage: stream::StorageType::File,
@@ -91,18 +123,21 @@ async fn ensure_once(
         ..stream::Config::default()
     };
     let refused = |error| Error::of_limit(config.max_bytes, error);
-    let mut made = jetstream.get_or_create_stream(wanted.clone()).await.map_err(refused)?;
-    let info = made.info().await?;
-    let now = &info.config;
-    if now.max_bytes != wanted.max_bytes || now.subjects != wanted.subjects || now.discard != wanted.discard {
-        tracing::info!(from = now.max_bytes, to = wanted.max_bytes, "changing the limits of stream {STREAM}");
-        let changed = stream::Config {
-            max_bytes: wanted.max_bytes,
-            subjects: wanted.subjects,
-            discard: wanted.discard,
-            ..now.clone()
-        };
-        jetstream.update_stream(changed).await.map_err(refused)?;
+    let mut made = jetstream.get_or_create_stream(needed.clone()).await.map_err(refused)?;
+    let found = made.info().await?.config.clone();
+    let differences = foreign::differences(&found, &needed);
+    if !differences.is_empty() {
+        return Err(Error::Foreign { differences: differences.join("; ") });
+    }
+    if found.max_bytes != needed.max_bytes {
+        let (from, to) = (found.max_bytes, needed.max_bytes);
+        if role == Role::Owner {
+            tracing::info!(from, to, "changing max_bytes of stream {STREAM}");
+            let changed = stream::Config { max_bytes: to, ..found };
+            jetstream.update_stream(changed).await.map_err(refused)?;
+        } else {
+            tracing::debug!(found = from, configured = to, "max_bytes of stream {STREAM} is the producer's");
+        }
     }
     ahead::forget(&mut made).await?;
     let incarnation = incarnation(made.cached_info());
@@ -123,7 +158,8 @@ pub async fn closed_bucket(jetstream: &jetstream::Context) -> Result<kv::Store, 
     if let Ok(store) = jetstream.get_key_value(CLOSED).await {
         return Ok(store);
     }
-    let config = kv::Config { bucket: CLOSED.to_owned(), history: 1, ..kv::Config::default() };
+    let config =
+        kv::Config { bucket: CLOSED.to_owned(), history: 1, max_age: CLOSED_FOR, ..kv::Config::default() };
     match jetstream.create_key_value(config).await {
         Ok(store) => Ok(store),
         // Two processes made it at the same time.

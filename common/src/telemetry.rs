@@ -1,7 +1,12 @@
 //! Logs: human lines or JSON on standard error, and a file a day where `log.dir` is set.
+//!
+//! Each line passes `Guarded`, which lets through no secret, and nothing that controls a terminal or begins another line.
 
-use std::io::IsTerminal;
+mod guarded;
 
+use std::io::{self, IsTerminal};
+
+use anyhow::Context as _;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -10,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{Log, LogFormat};
+use guarded::{Guarded, Lines};
 
 /// How many log files are kept.
 const KEPT_FILES: usize = 14;
@@ -21,7 +27,7 @@ pub struct Logs(#[expect(dead_code, reason = "held for its drop")] Option<Worker
 
 /// Starts logging for the whole process. `name` begins the names of the log files.
 pub fn start(config: &Log, name: &str) -> anyhow::Result<Logs> {
-    start_above(config, name, std::io::stderr)
+    start_above(config, name, io::stderr)
 }
 
 /// As [`start`], for a process that draws on standard error itself and takes log lines through `screen`.
@@ -30,22 +36,18 @@ pub fn start_above(
     name: &str,
     screen: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
 ) -> anyhow::Result<Logs> {
-    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![match config.format {
-        LogFormat::Human => fmt::layer()
-            .with_writer(screen)
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .with_filter(filter(config))
-            .boxed(),
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(std::io::stderr)
-            .with_filter(filter(config))
-            .boxed(),
+    let is_terminal = io::stderr().is_terminal();
+    let mut layers: Vec<Boxed> = vec![match config.format {
+        LogFormat::Human => {
+            let lines = if is_terminal { Lines::Coloured } else { Lines::Plain };
+            human(config, Guarded::new(screen, lines), is_terminal)
+        }
+        LogFormat::Json => json(config, Guarded::new(io::stderr, Lines::Json)),
     }];
     let mut guard = None;
     if let Some(dir) = &config.dir {
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("failed to create log.dir {}", dir.display()))?;
         let appender = RollingFileAppender::builder()
             .rotation(Rotation::DAILY)
             .filename_prefix(name)
@@ -54,17 +56,47 @@ pub fn start_above(
             .build(dir)?;
         let (writer, of_writer) = tracing_appender::non_blocking(appender);
         guard = Some(of_writer);
-        let file = fmt::layer().with_writer(writer).with_ansi(false);
         layers.push(match config.format {
-            LogFormat::Human => file.with_filter(filter(config)).boxed(),
-            LogFormat::Json => file.json().flatten_event(true).with_filter(filter(config)).boxed(),
+            LogFormat::Human => human(config, Guarded::new(writer, Lines::Plain), false),
+            LogFormat::Json => json(config, Guarded::new(writer, Lines::Json)),
         });
     }
     tracing_subscriber::registry().with(layers).try_init()?;
     Ok(Logs(guard))
 }
 
-/// Configuration was checked, so this is the filter that it names. The libraries below speak when something is wrong.
+type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn human<W>(config: &Log, to: Guarded<W>, is_coloured: bool) -> Boxed
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(to).with_ansi(is_coloured).with_target(false);
+    layer.with_filter(filter(config)).boxed()
+}
+
+fn json<W>(config: &Log, to: Guarded<W>) -> Boxed
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    fmt::layer().json().flatten_event(true).with_writer(to).with_filter(filter(config)).boxed()
+}
+
+/// Configuration was checked, so this is the filter that it names. The libraries below speak when something is wrong,
+/// and errors are printed unless the filter says otherwise.
 fn filter(config: &Log) -> EnvFilter {
-    EnvFilter::new(format!("async_nats=error,sqlx=warn,{}", config.level))
+    EnvFilter::new(format!("error,async_nats=error,sqlx=warn,{}", config.level))
+}
+
+/// What is wrong with a filter, if something is. A single word that is no level would be a part of the program by that
+/// name, and everything else would be silent.
+pub(crate) fn wrong_part(filter: &str) -> Option<&str> {
+    let is_level = |word: &str| {
+        ["off", "error", "warn", "info", "debug", "trace"]
+            .iter()
+            .any(|level| level.eq_ignore_ascii_case(word))
+    };
+    let is_word = |part: &&str| !part.contains(['=', '[', ']', '{', '}', '"']);
+    let word = filter.split(',').map(str::trim).filter(is_word).find(|word| !is_level(word));
+    word.or_else(|| EnvFilter::try_new(filter).is_err().then_some(filter))
 }

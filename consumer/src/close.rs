@@ -8,7 +8,7 @@ use async_nats::jetstream::kv;
 use common::health::{Need, Pulse};
 use common::nats::Nats;
 use common::wire::ClosedFile;
-use common::{fault, stream};
+use common::{Outage, fault, stream};
 use sqlx::PgConnection;
 
 use crate::connect::{self, Database};
@@ -73,6 +73,7 @@ pub(crate) async fn run(
     mut nudges: Nudges,
     signs: Signs,
 ) -> Result<(), Error> {
+    let outage = Outage::new("announcing closed files");
     let mut closer = Closer { nats, database, session: None, bucket: None };
     let mut waiting = true;
     let mut more = true;
@@ -86,16 +87,26 @@ pub(crate) async fn run(
         if more {
             tokio::time::sleep(PAUSE).await;
         }
-        signs.pulse.beat();
+        signs.pulse.work();
+        fault::hang("close").await;
         let touched = nudges.take();
         let looked = closer.close(if any { None } else { Some(&touched) }).await;
         any = looked.is_err();
         signs.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Connect(_))));
         waiting = match looked {
-            Ok(waiting) => waiting,
+            Ok(waiting) => {
+                outage.succeeded();
+                signs.pulse.rest();
+                waiting
+            }
             Err(error) if error.verdict() == Verdict::Retry => {
                 // A writer says so when the database is away; the broker's connection says so itself.
                 tracing::debug!(error = &error as &dyn std::error::Error, "not closed yet");
+                if matches!(error, Error::Bucket(_) | Error::Announce { .. }) && closer.nats.is_connected() {
+                    outage.failed(&error);
+                }
+                // An outage is logged as what it is; the stage gets its whole limit when it is over.
+                signs.pulse.rest();
                 closer.session = None;
                 closer.bucket = None;
                 true

@@ -51,6 +51,24 @@ impl Commits {
     /// When the first of `wanted` was committed: `None` where there is none yet, and while the database is
     /// away.
     pub async fn first(&mut self, wanted: Wanted<'_>) -> Result<Option<DateTime<Utc>>, Error> {
+        let asked = sqlx::query_scalar(include_str!("../../sql/first_commit.sql"))
+            .bind(wanted.since)
+            .bind(wanted.replica)
+            .bind(wanted.fetched_since);
+        Ok(self.ask(async |session| asked.fetch_one(session).await).await?.flatten())
+    }
+
+    /// How many files are not closed; `None` while the database is away.
+    pub async fn open_files(&mut self) -> Result<Option<i64>, Error> {
+        let asked = sqlx::query_scalar(include_str!("../../sql/open_files.sql"));
+        self.ask(async |session| asked.fetch_one(session).await).await
+    }
+
+    /// The answer, unless the database is away.
+    async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<Option<T>, Error> {
         // It is back only when its question has been answered.
         let mut session = match self.session.take() {
             Some(session) => session,
@@ -60,18 +78,13 @@ impl Commits {
                 Err(error) => return Err(error.into()),
             },
         };
-        let asked = sqlx::query_scalar(include_str!("../../sql/first_commit.sql"))
-            .bind(wanted.since)
-            .bind(wanted.replica)
-            .bind(wanted.fetched_since)
-            .fetch_one(&mut session);
-        match tokio::time::timeout(PATIENCE, asked).await {
+        match tokio::time::timeout(PATIENCE, question(&mut session)).await {
             Err(_late) => Ok(None),
             Ok(Err(error)) if verdict::of(&error) == Verdict::Retry => Ok(None),
             Ok(Err(error)) => Err(Error::Read(error)),
-            Ok(Ok(first)) => {
+            Ok(Ok(answer)) => {
                 self.session = Some(session);
-                Ok(first)
+                Ok(Some(answer))
             }
         }
     }

@@ -51,6 +51,11 @@ pub enum Error {
     },
 }
 
+/// Whether the database answers, asked once and within `database.answer_timeout`, for a command that only looks.
+pub async fn reach(config: &config::Database) -> Result<(), Error> {
+    Database::of(config)?.connect().await.map(drop)
+}
+
 impl Error {
     pub(crate) fn verdict(&self) -> Verdict {
         match self {

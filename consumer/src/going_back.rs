@@ -4,7 +4,7 @@
 //! was told to forget: nobody would ever deliver them again. So what the broker knows to be acknowledged, and what a
 //! writer knows to have committed, is looked for; where it is missing, a person has to act.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::stream::STREAM;
 use sqlx::PgConnection;
@@ -37,6 +37,17 @@ pub enum Error {
         /// The last message before which there is none that was not acknowledged.
         acknowledged: u64,
     },
+    /// Messages are lost, and a healing could not account for all of them.
+    #[error(
+        "the database has gone back: messages {first} to {last} of stream {STREAM} were acknowledged and are lost, and \
+         not every file was held against its checkpoint since; run `millrace heal` on the machine of each producer"
+    )]
+    Unaccounted {
+        /// The first of them.
+        first: i64,
+        /// The last of them.
+        last: i64,
+    },
     /// A batch is not there any more.
     #[error(
         "the database has gone back: batch {batch} had committed and is not there any more; run `millrace heal`"
@@ -56,7 +67,7 @@ pub enum Error {
 impl Error {
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Behind { .. } | Self::Lost { .. } => Verdict::Stop,
+            Self::Behind { .. } | Self::Unaccounted { .. } | Self::Lost { .. } => Verdict::Stop,
             Self::Standby => Verdict::Retry,
             Self::Database(error) => verdict::of(error),
         }
@@ -65,16 +76,20 @@ impl Error {
 
 /// The last batch that a process has committed, by whichever writer.
 #[derive(Debug, Default)]
-pub(crate) struct LastCommit(AtomicI64);
+pub(crate) struct LastCommit(Mutex<Option<BatchId>>);
 
 impl LastCommit {
     pub(crate) fn set(&self, batch: BatchId) {
-        self.0.store(batch.0, Ordering::Relaxed);
+        *self.lock() = Some(batch);
     }
 
-    /// `None` before the first one; no run has the number 0.
+    /// `None` before the first one.
     pub(crate) fn get(&self) -> Option<BatchId> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|&batch| batch != 0).map(BatchId)
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BatchId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,11 +98,16 @@ pub(crate) async fn refuse(connection: &mut PgConnection, acknowledged: Position
     let (is_standby, committed): (bool, Option<i64>) =
         sqlx::query_as(include_str!("../../sql/last_committed.sql"))
             .bind(acknowledged.stream_created)
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await?;
     let committed = committed.unwrap_or(0).unsigned_abs();
     if committed >= acknowledged.sequence {
-        return Ok(());
+        let gap: Option<(i64, i64)> =
+            sqlx::query_as(include_str!("../../sql/first_gap.sql")).fetch_optional(connection).await?;
+        return match gap {
+            Some((first, last)) if !is_standby => Err(Error::Unaccounted { first, last }),
+            _ => Ok(()),
+        };
     }
     let behind = Error::Behind { committed, acknowledged: acknowledged.sequence };
     Err(if is_standby { Error::Standby } else { behind })
@@ -96,11 +116,12 @@ pub(crate) async fn refuse(connection: &mut PgConnection, acknowledged: Position
 /// Looks for a batch that was committed on an earlier connection.
 pub(crate) async fn find(connection: &mut PgConnection, batch: BatchId) -> Result<(), Error> {
     let (is_standby, is_there): (bool, bool) = sqlx::query_as(include_str!("../../sql/batch_is_there.sql"))
-        .bind(batch.0)
+        .bind(batch.number)
+        .bind(batch.run)
         .fetch_one(connection)
         .await?;
     if is_there {
         return Ok(());
     }
-    Err(if is_standby { Error::Standby } else { Error::Lost { batch: batch.0 } })
+    Err(if is_standby { Error::Standby } else { Error::Lost { batch: batch.number } })
 }

@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
+use common::FileId;
 use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::batch::BatchId;
+use crate::batch::Run;
 use crate::connect::{self, Database};
 use crate::migrate;
 
@@ -56,6 +57,31 @@ pub struct Correction {
     pub corrupt_records: i32,
 }
 
+/// Messages that were acknowledged and that the database has lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// When the stream was made whose messages they are.
+    pub stream_created: DateTime<Utc>,
+    /// The sequence of the first one.
+    pub first_sequence: i64,
+    /// The sequence of the last one.
+    pub last_sequence: i64,
+    /// The files that were held against their checkpoints since, on whatever machine.
+    #[serde(skip)]
+    pub held: Vec<i64>,
+    /// The paths of files that the database knows and that were not.
+    pub not_held: Vec<String>,
+}
+
+/// A row of the statement, in the order of a [`Gap`].
+type FoundGap = (DateTime<Utc>, i64, i64, Vec<i64>, Vec<String>);
+
+impl From<FoundGap> for Gap {
+    fn from((stream_created, first_sequence, last_sequence, held, not_held): FoundGap) -> Self {
+        Self { stream_created, first_sequence, last_sequence, held, not_held }
+    }
+}
+
 /// A row of the statement, in the order of a [`Correction`].
 type Wrong = (i64, String, i32, i32, i32);
 
@@ -90,7 +116,7 @@ impl Heal {
         let failed = || failed("correct the sums of files");
         let mut transaction = self.connection.begin().await.map_err(failed())?;
         let wrong: Vec<Wrong> = sqlx::query_as(include_str!("../../sql/heal_sums.sql"))
-            .bind(batch.0)
+            .bind(batch)
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed())?;
@@ -117,12 +143,46 @@ impl Heal {
         Ok(rows.into_iter().collect())
     }
 
+    /// Notes a gap, where the database knows less of the stream that was made at `created` than was `acknowledged`.
+    /// Consumers refuse to start until it is closed.
+    pub async fn note_gap(&mut self, created: DateTime<Utc>, acknowledged: u64) -> Result<(), Error> {
+        sqlx::query(include_str!("../../sql/heal_note_gap.sql"))
+            .bind(created.trunc_subsecs(6))
+            .bind(i64::try_from(acknowledged).unwrap_or(i64::MAX))
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed("note what the database has lost"))?;
+        Ok(())
+    }
+
+    /// Notes that `files` were held against their checkpoints, and gives the gaps.
+    pub async fn hold(&mut self, files: &[FileId]) -> Result<Vec<Gap>, Error> {
+        let files: Vec<i64> = files.iter().map(|file| file.get()).collect();
+        let gaps: Vec<FoundGap> = sqlx::query_as(include_str!("../../sql/heal_hold_files.sql"))
+            .bind(files)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed("note which files were held against their checkpoints"))?;
+        Ok(gaps.into_iter().map(Gap::from).collect())
+    }
+
+    /// Notes that everything of `gap` is accounted for.
+    pub async fn close_gap(&mut self, gap: &Gap) -> Result<(), Error> {
+        sqlx::query(include_str!("../../sql/heal_close_gap.sql"))
+            .bind(gap.stream_created)
+            .bind(gap.first_sequence)
+            .execute(&mut self.connection)
+            .await
+            .map_err(failed("note that a gap is accounted for"))?;
+        Ok(())
+    }
+
     /// Takes note that everything up to `sequence` of the stream that was made at `created` was seen to, so that
     /// consumers no longer refuse to start for want of it. Whether that had to be noted.
     pub async fn caught_up(&mut self, created: DateTime<Utc>, sequence: u64) -> Result<bool, Error> {
         let batch = self.next_batch().await?;
         let noted = sqlx::query(include_str!("../../sql/heal_caught_up.sql"))
-            .bind(batch.0)
+            .bind(batch)
             .bind(created.trunc_subsecs(6))
             .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
             .execute(&mut self.connection)
@@ -131,12 +191,10 @@ impl Heal {
         Ok(noted.rows_affected() > 0)
     }
 
-    async fn next_batch(&mut self) -> Result<BatchId, Error> {
-        let run: i64 = sqlx::query_scalar(include_str!("../../sql/next_run.sql"))
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(failed("take a number for this healing"))?;
-        Ok(BatchId::first_of_run(run))
+    /// The number of a batch of its own.
+    async fn next_batch(&mut self) -> Result<i64, Error> {
+        let run = Run::begin(&mut self.connection).await.map_err(failed("take a number for this healing"))?;
+        Ok(run.first().number)
     }
 }
 

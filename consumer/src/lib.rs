@@ -17,6 +17,7 @@ mod batch; // Delivery -> Batch
 mod write; // Batch    -> Committed
 mod ack; // Committed -> nothing left to do
 mod close; // files whose law holds
+mod handover; // whether batching moves on
 mod pipeline;
 mod replay; // the stream once more
 
@@ -26,14 +27,14 @@ pub mod explain; // the life of one row
 pub mod heal; // sums of files, brought to what the tables hold
 pub mod replicas; // who shares the work
 pub mod commits; // when rows were committed, for those who wait for it
-pub mod fates; // what became of each row
+pub mod row_outcomes; // what became of each row
 pub mod rejects; // rejected rows, for people who mend them
 mod counts;
 mod progress;
 
 pub mod cli;
 
-pub use connect::Error as ConnectError;
+pub use connect::{Error as ConnectError, reach};
 pub use counts::Counts;
 pub use going_back::{Error as GoneBack, WhenGoneBack};
 pub use migrate::{Error as MigrateError, migrate};

@@ -11,15 +11,18 @@ use crate::connect::{self, Database};
 use crate::session::Session;
 
 /// In rising order; what is released never changes.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "tables", include_str!("../../sql/migrations/0001_tables.sql")),
     (2, "indexes", include_str!("../../sql/migrations/0002_indexes.sql")),
     (3, "views", include_str!("../../sql/migrations/0003_views.sql")),
-    (NEEDED, "rejects", include_str!("../../sql/migrations/0004_rejects.sql")),
+    (4, "rejects", include_str!("../../sql/migrations/0004_rejects.sql")),
+    (5, "batch runs", include_str!("../../sql/migrations/0005_batch_runs.sql")),
+    (6, "stream gaps", include_str!("../../sql/migrations/0006_stream_gaps.sql")),
+    (NEEDED, "batch rows", include_str!("../../sql/migrations/0007_batch_rows.sql")),
 ];
 
 /// The version that this build needs.
-const NEEDED: i64 = 4;
+const NEEDED: i64 = 7;
 
 /// Why the schema cannot be used.
 #[derive(Debug, thiserror::Error)]

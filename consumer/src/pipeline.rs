@@ -1,18 +1,21 @@
 //! Wires the stages of one replica and watches over them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::config::Config;
+use common::health::Pulse;
 use common::nats::{self, Nats};
 use common::{Clock, Shutdown, fault};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::batch::{Batches, Queue};
+use crate::batch::{BatchIds, Batches, Queue, Run};
 use crate::connect::{self, Database};
 use crate::decode::{self, NewerVersion};
 use crate::fetch::{Fetch, Position};
 use crate::going_back::{self, WhenGoneBack};
+use crate::handover::Handover;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::verdict::{self, Verdict};
@@ -21,6 +24,13 @@ use crate::{Counts, ack, batch, close, fetch, migrate, write};
 
 /// Committed batches that wait to be acknowledged.
 const UNACKNOWLEDGED: usize = 8;
+
+/// For how long rows may be queued while a writer is free.
+const WITHOUT_BATCH: Duration = Duration::from_mins(1);
+/// How long decoding one message may take.
+const DECODE: Duration = Duration::from_mins(1);
+/// How long acknowledging one batch may take; the broker is asked for the stream, which may take two time-outs.
+const ACK: Duration = Duration::from_mins(1);
 
 /// Why a replica ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +84,9 @@ pub async fn run(
     let health = progress.health();
     let has_database = health.need("database");
     let database = Database::of(&config.database)?;
-    let nats = nats::connect(&config.nats, &format!("consumer {replica}"), &shutdown).await?;
+    let nats =
+        nats::connect_as(&config.nats, nats::User::Consumer, &format!("consumer {replica}"), &shutdown)
+            .await?;
     let connection = nats.clone();
     health.require("nats", move || connection.is_connected());
     let fetch = Fetch::start(nats.clone(), Arc::clone(&config), clock, health, &shutdown).await?;
@@ -83,31 +95,56 @@ pub async fn run(
         WhenGoneBack::GoOn => None,
     };
     let run = begin_run(&database, acknowledged, &shutdown).await?;
-    tracing::info!(%replica, run, writers = config.consumer.writers, "consuming");
+    tracing::info!(%replica, run = run.number, writers = config.consumer.writers, "consuming");
 
     let mut stages = JoinSet::new();
-    let (queue, batches) = batch::queue(&config.batch, config.consumer.writers, run);
+    let ids = BatchIds::of(run);
+    let (queue, batches) = batch::queue(&config.batch, config.consumer.writers, ids.clone());
     let (committed, to_acknowledge) = mpsc::channel(UNACKNOWLEDGED);
     let (nudge, nudges) = close::nudges();
-    stages.spawn(take_in(fetch, queue, shutdown.clone()));
+    let handover = Arc::new(Handover::new(
+        health.pulse("batch", WITHOUT_BATCH + config.batch.linger.unwrap_or_default()),
+    ));
+    stages.spawn(take_in(
+        fetch,
+        queue,
+        health.pulse("decode", DECODE),
+        Arc::clone(&handover),
+        shutdown.clone(),
+    ));
     for _ in 0..config.consumer.writers {
-        let writer =
-            Writer::new(database.clone(), Arc::clone(&replica), Purpose::Live, clock, Arc::clone(&progress));
-        stages.spawn(write_out(writer, batches.clone(), committed.clone(), nudge.clone(), shutdown.clone()));
+        let (database, replica, progress) = (database.clone(), Arc::clone(&replica), Arc::clone(&progress));
+        let writer = Writer::new(database, replica, ids.clone(), Purpose::Live, clock, progress);
+        let outlets = (committed.clone(), nudge.clone());
+        stages.spawn(write_out(writer, batches.clone(), outlets, Arc::clone(&handover), shutdown.clone()));
     }
     // Each stage ends when the one before it has: the last senders are the writers'.
     drop((batches, committed, nudge));
-    stages.spawn(acknowledge(nats.clone(), to_acknowledge));
+    let connection = nats.clone();
+    let pulse = health.pulse_unless("ack", ACK, move || !connection.is_connected());
+    stages.spawn(acknowledge(nats.clone(), to_acknowledge, pulse));
     let signs = close::Signs { pulse: health.pulse("close", close::TURN), has_database };
     stages.spawn(close_files(nats, database, nudges, signs));
+    health.limit(config.health.stall_after);
+    let _watch = health.watch();
     supervise(stages, &shutdown).await
 }
 
 /// fetch -> decode -> the queue.
-async fn take_in(mut fetch: Fetch, queue: Queue, shutdown: Shutdown) -> Result<Counts, Error> {
+async fn take_in(
+    mut fetch: Fetch,
+    queue: Queue,
+    decoding: Pulse,
+    handover: Arc<Handover>,
+    shutdown: Shutdown,
+) -> Result<Counts, Error> {
     while let Some(message) = fetch.next(&shutdown).await? {
+        decoding.beat();
+        fault::hang_thread("decode");
         let delivery = decode::decode(message)?;
+        decoding.rest();
         fault::point("after_fetch");
+        handover.offered();
         if !queue.put(delivery).await {
             break;
         }
@@ -119,12 +156,16 @@ async fn take_in(mut fetch: Fetch, queue: Queue, shutdown: Shutdown) -> Result<C
 async fn write_out(
     mut writer: Writer,
     batches: Batches,
-    committed: mpsc::Sender<Committed>,
-    nudge: close::Nudge,
+    (committed, nudge): (mpsc::Sender<Committed>, close::Nudge),
+    handover: Arc<Handover>,
     shutdown: Shutdown,
 ) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    while let Some(batch) = batches.next(&shutdown).await {
+    loop {
+        handover.waits();
+        fault::hang("batch").await;
+        let Some(batch) = batches.next(&shutdown).await else { break };
+        handover.taken(batch.messages);
         let done = writer.write(batch, &shutdown).await?;
         counts += done.counts;
         nudge.committed(done.files.iter().copied());
@@ -135,8 +176,12 @@ async fn write_out(
     Ok(counts)
 }
 
-async fn acknowledge(nats: Nats, committed: mpsc::Receiver<Committed>) -> Result<Counts, Error> {
-    ack::run(nats, committed).await;
+async fn acknowledge(
+    nats: Nats,
+    committed: mpsc::Receiver<Committed>,
+    pulse: Pulse,
+) -> Result<Counts, Error> {
+    ack::run(nats, committed, pulse).await;
     Ok(Counts::default())
 }
 
@@ -172,7 +217,7 @@ async fn begin_run(
     database: &Database,
     acknowledged: Option<Position>,
     shutdown: &Shutdown,
-) -> Result<i64, Error> {
+) -> Result<Run, Error> {
     let verdict = |error: &Error| match error {
         Error::Connect(error) => error.verdict(),
         Error::GoneBack(error) => error.verdict(),
@@ -186,8 +231,7 @@ async fn begin_run(
             if let Some(acknowledged) = acknowledged {
                 going_back::refuse(&mut connection, acknowledged).await?;
             }
-            let run = sqlx::query_scalar(include_str!("../../sql/next_run.sql"));
-            run.fetch_one(&mut connection).await.map_err(Error::Run)
+            Run::begin(&mut connection).await.map_err(Error::Run)
         };
         database.watch(backend, run).await
     };

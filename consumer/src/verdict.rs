@@ -9,10 +9,14 @@ pub(crate) enum Verdict {
     Retry,
     /// The values of a row are at fault, and of that row alone.
     BadData,
+    /// A limit of the server was exceeded: by a row, or by something that concerns every row.
+    TooLarge,
     /// An event id is taken: find out by whom, carefully.
     Conflict,
-    /// The batch is recorded already: an attempt whose outcome was unknown had committed.
-    Recorded,
+    /// A batch of this number is recorded: an earlier attempt had committed, or the number is another batch's.
+    BatchTaken,
+    /// The numbers of corrupt records began again, and this one is taken.
+    RecordTaken,
     /// A person has to act; nothing may be acknowledged.
     Stop,
 }
@@ -36,9 +40,12 @@ fn of_server(sqlstate: &str, constraint: Option<&str>) -> Verdict {
         // connection, rollback, resources, operator, system; locks, read-only standby, idle connection cut off
         ("08" | "40" | "53" | "57" | "58", _) | (_, "55P03" | "55006" | "25006" | "25P03") => Verdict::Retry,
         ("22", _) | (_, "23502" | "23514") => Verdict::BadData,
+        // the size of a value or of an index entry, the depth of nested JSON
+        (_, "54000" | "54001") => Verdict::TooLarge,
         (_, "23505") => match constraint {
             Some("events_pkey") => Verdict::Conflict,
-            Some("batches_pkey") => Verdict::Recorded,
+            Some("batches_pkey" | "batch_files_pkey") => Verdict::BatchTaken,
+            Some("corrupt_records_pkey") => Verdict::RecordTaken,
             _ => Verdict::Stop,
         },
         _ => Verdict::Stop,
@@ -54,7 +61,12 @@ mod tests {
         for bad_data in ["22003", "22P02", "22021", "23502", "23514"] {
             assert_eq!(of_server(bad_data, None), Verdict::BadData, "{bad_data}");
         }
-        for schema_or_permission in ["42703", "42P01", "42501", "P0001", "23503", "XX000", "28P01", "3D000"] {
+        for limit in ["54000", "54001"] {
+            assert_eq!(of_server(limit, None), Verdict::TooLarge, "{limit}");
+        }
+        for schema_or_permission in
+            ["42703", "42P01", "42501", "P0001", "23503", "XX000", "28P01", "3D000", "54011"]
+        {
             assert_eq!(of_server(schema_or_permission, None), Verdict::Stop, "{schema_or_permission}");
         }
     }
@@ -71,7 +83,8 @@ mod tests {
     #[test]
     fn only_the_event_id_makes_a_duplicate() {
         assert_eq!(of_server("23505", Some("events_pkey")), Verdict::Conflict);
-        assert_eq!(of_server("23505", Some("batches_pkey")), Verdict::Recorded);
+        assert_eq!(of_server("23505", Some("batches_pkey")), Verdict::BatchTaken);
+        assert_eq!(of_server("23505", Some("corrupt_records_pkey")), Verdict::RecordTaken);
         assert_eq!(of_server("23505", Some("users_own_index")), Verdict::Stop);
     }
 }

@@ -1,5 +1,6 @@
 //! `producer check`: what would become of a file, without sending anything.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,13 +8,14 @@ use std::sync::Arc;
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{self, Checkpoint, Reached};
+use crate::checkpoint::{self, Checkpoint, Limits, Reached};
 use crate::map::{Mapped, Mapping, Unmappable, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
 use crate::tail::followed::UNFINISHED;
 use crate::tail::head;
 use crate::tail::identity::Identity;
+use crate::tail::links::Link;
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::settle;
 
@@ -65,6 +67,12 @@ pub enum Error {
 
 /// Reads and maps the whole of a file.
 pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+        let link = Link::of(path, |_| true);
+        if link.is_refused() {
+            return Err(Error::Parked { path: path.to_owned(), why: link.why() });
+        }
+    }
     let mut examples = Vec::new();
     let (mapping, reached) = read(config, path, |row, message| {
         if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
@@ -93,7 +101,8 @@ pub(crate) fn read(
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
     let source = source_of(config, path);
-    let (mut buffer, seen) = Buffer::open(path, &Reached::default()).map_err(read)?;
+    let (mut buffer, seen) =
+        fs::canonicalize(path).and_then(|path| Buffer::open(&path, &Reached::default())).map_err(read)?;
     let mut got = buffer.fill().map_err(read)?;
     let splitter = settle::splitter(&source, path, buffer.rest());
     let head = loop {
@@ -114,10 +123,14 @@ pub(crate) fn read(
     buffer.advance(head.rows_begin);
     let identity = Identity { inode: seen.inode, head_length: 0, head_hash: 0, incarnation: 0 };
     let checkpoint = Checkpoint::new(FileId::from(1), identity, path);
-    let mut reading = Reading::new(checkpoint, &mapping, MAX_PAYLOAD, config.tail.max_record_bytes);
+    let max_record_bytes = config.tail.max_record_bytes;
+    let mut reading =
+        Reading::new(checkpoint, &mapping, Limits { max_record_bytes, max_payload: MAX_PAYLOAD });
     loop {
         let (mut chunk, before) = (Chunk::default(), reading.checkpoint.reached.row);
-        reading.take(&mut buffer, got == Got::End, seen.written_us, &mut chunk);
+        reading
+            .take(&mut buffer, got == Got::End, seen.written_us, &mut chunk)
+            .map_err(|error| parked(error.to_string()))?;
         for (row, message) in (before + 1..).zip(chunk.messages) {
             each(row, message);
         }
@@ -134,10 +147,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rule_links_stay_inside_also_when_a_file_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = |name: &str, target: &str| {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
+            check(&Config::default(), &dir.path().join(name)).map(|checked| checked.rows)
+        };
+        fs::write(dir.path().join("a.csv"), "event,time\nview,2024-01-01 00:00:00\n").unwrap();
+        assert_eq!(link("b.csv", "a.csv").unwrap(), 1);
+        let error = link("c.csv", "/proc/self/environ").unwrap_err().to_string();
+        assert!(error.contains("c.csv: is a symbolic link that leaves its directory"), "{error}");
+        assert!(link("d.csv", "e.csv").is_err());
+    }
+
+    #[test]
     fn tells_what_would_become_of_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
-        std::fs::write(&path, "event,time,note\nview,2024-01-01 00:00:00,x\nview,soon,y\n").unwrap();
+        fs::write(&path, "event,time,note\nview,2024-01-01 00:00:00,x\nview,soon,y\n").unwrap();
         let checked = check(&Config::default(), &path).unwrap();
         assert_eq!((checked.rows, checked.rejected, checked.attributes), (2, 1, vec!["note".to_owned()]));
         assert_eq!(checked.examples[0].0, 2);

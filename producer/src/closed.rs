@@ -1,22 +1,30 @@
-//! Hears from the consumer which files are closed. Entries of the bucket enter, wake-ups of the tailer leave.
+//! Receives from the consumer which files are closed. Entries of the bucket enter, wake-ups of the tailer leave.
+//!
+//! An entry of a file that is put away is taken out, so that the bucket does not grow with the files that ever were. One
+//! that is about another tailer's file stays, for that one or until [`stream::CLOSED_FOR`] is over.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{Entry, Operation};
+use async_nats::jetstream::kv::{self, Entry, Operation};
 use common::nats::Nats;
 use common::wire::ClosedFile;
-use common::{FileId, stream};
+use common::{FileId, fault, stream};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use crate::checkpoint::{State, Store};
 use crate::tail::Wake;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often entries are taken out.
+const SWEEP: Duration = Duration::from_secs(1);
 
-/// Watches until the tailer is gone. A watch that breaks is made anew and tells everything once more, which is
+/// Watches until the tailer is gone. A watch that breaks is made anew and reports everything once more, which is
 /// harmless; so is one of before a reconnect, since the server may have lost the bucket, and the watch says nothing.
-pub(crate) async fn watch(nats: Nats, wakes: mpsc::Sender<Wake>) {
+pub(crate) async fn watch(nats: Nats, store: Arc<Store>, wakes: mpsc::Sender<Wake>) {
     let mut connected = nats.connected.clone();
     let mut pause = FIRST_PAUSE;
     while !wakes.is_closed() {
@@ -25,15 +33,22 @@ pub(crate) async fn watch(nats: Nats, wakes: mpsc::Sender<Wake>) {
             && let Ok(mut entries) = bucket.watch_with_history(">").await
         {
             pause = FIRST_PAUSE;
+            let mut received = Received::default();
+            let mut sweep = tokio::time::interval(SWEEP);
             loop {
                 let entry = tokio::select! {
                     Ok(()) = connected.changed() => break,
                     entry = entries.next() => entry,
+                    _ = sweep.tick() => {
+                        received.take_out(&bucket, &store).await;
+                        continue;
+                    }
                 };
                 let Some(Ok(entry)) = entry else { break };
-                if let Some(wake) = wake_of(&entry)
-                    && wakes.send(wake).await.is_err()
-                {
+                fault::point("closed");
+                let Some((file_id, closed)) = read(&entry) else { continue };
+                received.revisions.insert(file_id, entry.revision);
+                if wakes.send(Wake::Closed(file_id, closed)).await.is_err() {
                     return;
                 }
             }
@@ -43,7 +58,43 @@ pub(crate) async fn watch(nats: Nats, wakes: mpsc::Sender<Wake>) {
     }
 }
 
-fn wake_of(entry: &Entry) -> Option<Wake> {
+/// Entries that are in the bucket, by file, with their revisions: those of this tailer's files that are not put away.
+#[derive(Debug, Default)]
+struct Received {
+    revisions: BTreeMap<FileId, u64>,
+    /// Whether the broker refused once, for want of a permission say; it is asked again after the next reconnect.
+    is_refused: bool,
+}
+
+impl Received {
+    async fn take_out(&mut self, bucket: &kv::Store, store: &Store) {
+        let mut done = Vec::new();
+        self.revisions.retain(|file, revision| {
+            match store.of_file(*file).map(|checkpoint| checkpoint.state) {
+                Some(State::Archived { .. } | State::Kept | State::Deleted) => {
+                    done.push((*file, *revision));
+                    false
+                }
+                Some(_) => true,
+                None => false,
+            }
+        });
+        for (file, revision) in done {
+            if self.is_refused {
+                return;
+            }
+            let subject = format!("$KV.{}.{file}", stream::CLOSED);
+            // A later entry of the same file is about a later state of it, and stays.
+            let purged = bucket.stream.purge().filter(subject).sequence(revision + 1).await;
+            if let Err(error) = purged {
+                tracing::debug!(%error, %file, "the entry stays in the bucket of closed files");
+                self.is_refused = true;
+            }
+        }
+    }
+}
+
+fn read(entry: &Entry) -> Option<(FileId, ClosedFile)> {
     if entry.operation != Operation::Put {
         return None;
     }
@@ -52,5 +103,5 @@ fn wake_of(entry: &Entry) -> Option<Wake> {
         tracing::warn!(key = entry.key, "an entry of the bucket of closed files cannot be read");
         return None;
     };
-    Some(Wake::Closed(file_id, closed))
+    Some((file_id, closed))
 }

@@ -17,7 +17,7 @@ pub struct KnownFile {
     pub path: PathBuf,
     /// Where it is now; `None` where it was deleted.
     pub place: Option<PathBuf>,
-    /// `reading`, `archiving`, `archived`, `kept`, `deleted` or `truncated`.
+    /// `reading`, `archiving`, `archived`, `kept`, `deleting`, `deleted` or `truncated`.
     pub state: &'static str,
     /// Its rows that the stream has acknowledged.
     pub rows: i64,
@@ -59,9 +59,9 @@ impl From<&Checkpoint> for KnownFile {
 /// Where the file of a checkpoint is now; `None` where it was deleted.
 pub(crate) fn place(checkpoint: &Checkpoint) -> Option<&Path> {
     match &checkpoint.state {
-        State::Archived { target } => Some(target),
+        State::Archived { target } | State::Copied { target, .. } => Some(target),
         // A crash may have cut the move on either side of it.
-        State::Archiving { target } if target.exists() => Some(target),
+        State::Archiving { target, .. } if target.exists() => Some(target),
         State::Deleted => None,
         _ => Some(&checkpoint.path),
     }

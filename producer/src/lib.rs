@@ -22,6 +22,7 @@ mod purge;
 mod progress;
 mod check;
 pub mod mend; // rejected rows on their way to a person and back
+mod positions; // all of them forgotten
 mod known; // what checkpoints tell, for those who only look
 pub mod locate; // one row of a file, read again
 pub mod heal; // what the database lacks, published again
@@ -33,5 +34,6 @@ pub use known::{KnownFile, known_files};
 pub use lock::is_tailed;
 pub use map::{NAMESPACE, event_id};
 pub use pipeline::{Error, tail};
+pub use positions::Positions;
 pub use progress::Progress;
 pub use tail::Outcome;

@@ -11,7 +11,7 @@ use common::wire::{EventMessage, RejectMessage};
 use common::{FileId, Origin};
 use uuid::Uuid;
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Limits};
 use crate::known;
 use crate::map::{Mapped, Mapping};
 use crate::tail::buffer::Buffer;
@@ -19,7 +19,7 @@ use crate::tail::content::Got;
 use crate::tail::reading::Reading;
 use crate::tail::records::Splitter;
 
-/// A limit that every broker has at least; its own may be higher.
+/// For checkpoints that do not say which limit their file had: what every broker takes at least.
 const MAX_PAYLOAD: usize = 1 << 20;
 
 /// A row as it stands in its file now.
@@ -129,7 +129,9 @@ impl Rows {
             return Err(Error::Rewritten { path });
         }
         checkpoint.reached = checkpoint.start;
-        let reading = Reading::new(checkpoint, &mapping, MAX_PAYLOAD, config.tail.max_record_bytes);
+        let max_record_bytes = config.tail.max_record_bytes;
+        let reading =
+            Reading::new(checkpoint, &mapping, Limits { max_record_bytes, max_payload: MAX_PAYLOAD });
         Ok(Self { path, buffer, got: Got::More, mapping, reading })
     }
 
@@ -166,7 +168,7 @@ impl Rows {
         let event = serde_json::from_slice::<EventMessage<'_>>(&message.payload);
         let splitter = Splitter { delimiter: self.mapping.delimiter, comment: self.mapping.comment };
         let length = usize::try_from(self.buffer.offset() - offset).unwrap_or(rest.len()).min(rest.len());
-        let skipped = splitter.skip(&rest[..length], true).unwrap_or(0);
+        let skipped = splitter.skip(&rest[..length], true).0;
         let raw = &rest[skipped..length];
         let line = raw.strip_suffix(b"\n").map_or(raw, |raw| raw.strip_suffix(b"\r").unwrap_or(raw));
         Located {

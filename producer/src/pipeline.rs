@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
 use common::config::{Config, OnClose};
+use common::health::Pulse;
 use common::nats::{self, Nats};
 use common::stream::{self, Incarnation};
-use common::{Clock, Outage, Shutdown, until_ready};
+use common::{Clock, Outage, Shutdown, fault, until_ready};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -16,13 +17,16 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::{self, Store};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
-use crate::tail::{self, Context, Outcome};
+use crate::tail::{self, Context, MaxPayload, Outcome};
 use crate::{archive, closed, lock, loss, purge};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
 /// Wake-ups that wait for the tailer.
 const WAKES: usize = 1024;
+
+/// How long positions may stay unwritten.
+const FLUSH: Duration = Duration::from_mins(1);
 
 /// The longest turn of the tailer: to go on in a large compressed file it reads all of it up to where it was.
 const TURN: Duration = Duration::from_mins(10);
@@ -70,8 +74,8 @@ pub async fn tail(
     }
     let _locks = (landing_lock, lock::take(&checkpoint_dir).await?);
     let store = Arc::new(Store::open(&checkpoint_dir)?);
-    archive::end_moves(&store)?;
-    let nats = nats::connect(&config.nats, "millrace producer", &shutdown).await?;
+    archive::recover(&store)?;
+    let nats = nats::connect_as(&config.nats, nats::User::Producer, "millrace producer", &shutdown).await?;
     let connection = nats.clone();
     progress.health().require("nats", move || connection.is_connected());
     let (events, incarnation) = set_up(&nats, config, &shutdown).await?;
@@ -79,7 +83,7 @@ pub async fn tail(
         config: config.clone(),
         store: store.clone(),
         clock: Clock::System,
-        max_payload: nats.client.server_info().max_payload,
+        max_payload: MaxPayload::Of(nats.client.clone()),
     };
     let positions = store.select(|checkpoint| !checkpoint.state.is_closed()).into_iter();
     let latest = positions
@@ -99,31 +103,60 @@ pub async fn tail(
     }
 
     is_set_up.set(true);
-    let pulse = progress.health().pulse("tail", config.tail.poll + TURN);
+    let health = progress.health().clone();
+    health.limit(config.health.stall_after);
+    let pulse = health.pulse("tail", config.tail.poll + TURN);
     let (wakes, inbox) = mpsc::channel(WAKES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
     let publisher =
         Publisher::new(nats.clone(), config.clone(), store.clone(), progress, wakes.clone(), incarnation)
             .await?;
-    let mut stages = JoinSet::new();
-    stages.spawn(publisher.run(chunks, shutdown.clone()));
+    // What fails beside the tailer ends it.
+    let part = shutdown.child();
+    let mut publishing = JoinSet::new();
+    publishing.spawn(publisher.run(chunks, part.clone()));
     let mut aids = JoinSet::new();
-    aids.spawn(closed::watch(nats.clone(), wakes.clone()));
+    aids.spawn(closed::watch(nats.clone(), store.clone(), wakes.clone()));
     aids.spawn(purge::run(nats, events, config.stream.clone()));
-    aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every));
+    let flushing = health.pulse("checkpoint", FLUSH);
+    aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every, flushing));
+    let _watch = health.watch();
 
-    let landing = landing.to_owned();
-    let outcome = tokio::task::spawn_blocking(move || {
-        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, pulse, &shutdown)
-    })
-    .await?;
-    let acknowledged = stages.join_next().await;
+    let (landing, of_tailer) = (landing.to_owned(), part.clone());
+    let mut tailing = tokio::task::spawn_blocking(move || {
+        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, pulse, &of_tailer)
+    });
+    let ended = tokio::select! {
+        outcome = &mut tailing => Ok(outcome?),
+        error = failure(&mut publishing, &mut aids) => {
+            part.stop();
+            // Its own error would be about what it has just lost.
+            let _ = tailing.await;
+            Err(error)
+        }
+    };
+    if let Some(published) = publishing.join_next().await {
+        published??;
+    }
     aids.shutdown().await;
     store.flush()?;
-    if let Some(ended) = acknowledged {
-        ended??;
+    Ok(ended??)
+}
+
+/// The error of the first task beside the tailer that ends by one.
+async fn failure(publishing: &mut JoinSet<Result<(), publish::Error>>, aids: &mut JoinSet<()>) -> Error {
+    loop {
+        tokio::select! {
+            Some(published) = publishing.join_next() => match published {
+                // The tailer has ended.
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error.into(),
+                Err(panic) => return panic.into(),
+            },
+            Some(Err(panic)) = aids.join_next() => return panic.into(),
+            else => std::future::pending().await,
+        }
     }
-    Ok(outcome?)
 }
 
 /// Makes stream and bucket where they are missing, as soon as the broker is ready. `closed` makes the bucket again
@@ -142,17 +175,32 @@ async fn set_up(
 }
 
 /// Writes positions to disk now and then, off the publisher's path.
-async fn keep_flushing(store: Arc<Store>, every: Duration) {
-    let mut told = false;
+async fn keep_flushing(store: Arc<Store>, every: Duration, pulse: Pulse) {
+    let mut is_logged = false;
     loop {
         tokio::time::sleep(every).await;
+        fault::point("flush");
+        pulse.work();
         let store = store.clone();
-        match tokio::task::spawn_blocking(move || store.flush()).await {
-            Ok(Err(error)) if !std::mem::replace(&mut told, true) => {
-                tracing::error!(%error, "positions cannot be written; after a crash more rows are sent again");
+        let flushed = tokio::task::spawn_blocking(move || {
+            fault::hang_thread("checkpoint");
+            store.flush()
+        });
+        match flushed.await {
+            Ok(Ok(())) => {
+                is_logged = false;
+                pulse.rest();
             }
-            Ok(Ok(())) => told = false,
-            _ => {}
+            Ok(Err(error)) => {
+                if !std::mem::replace(&mut is_logged, true) {
+                    tracing::error!(%error, "positions cannot be written; after a crash more rows are sent again");
+                }
+            }
+            Err(ended) => {
+                if let Ok(panic) = ended.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
 }

@@ -10,9 +10,10 @@ mod refused;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::{Message, PublishErrorKind, Subject, Subscriber};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -20,7 +21,7 @@ use common::config::Config;
 use common::health::Pulse;
 use common::nats::Nats;
 use common::stream::{self, Incarnation};
-use common::{Shutdown, fault};
+use common::{Outage, Shutdown, fault};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
@@ -33,8 +34,11 @@ use crate::window::Window;
 use answer::{Answer, Why};
 use refused::Refused;
 
-/// The longest turn: the broker is asked for the stream, a few times.
-const TURN: Duration = Duration::from_mins(2);
+/// For how long messages may be in flight while the broker answers to none of them.
+const WITHOUT_ANSWER: Duration = Duration::from_mins(2);
+
+/// How often the stream is looked at while nothing is in flight.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why publishing ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum Error {
     /// The inbox for acknowledgements could not be had.
     #[error("failed to subscribe to the inbox for acknowledgements")]
     Subscribe(#[source] async_nats::SubscribeError),
+    /// The stream is not one that can be published to.
+    #[error(transparent)]
+    Stream(#[from] stream::Error),
     /// The connection is closed for good.
     #[error("the connection to nats-server is closed")]
     Closed,
@@ -72,7 +79,11 @@ pub(crate) struct Publisher {
     /// Set when the stream may not be the one that it was, until it was looked at: after a reconnect, when nobody keeps
     /// its subjects, when its sequences go back.
     is_in_doubt: bool,
-    /// Set while the broker refuses.
+    /// When the stream was last looked at while nothing was in flight.
+    looked: Instant,
+    /// While the stream cannot be looked at.
+    outage: Outage,
+    /// What was logged about the messages in flight that the stream refused. Only the window says whether there are any.
     refused: Option<Refused>,
 }
 
@@ -92,6 +103,8 @@ impl Publisher {
         stream: Incarnation,
     ) -> Result<Self, Error> {
         let prefix = nats.client.new_inbox();
+        let connection = nats.clone();
+        let is_away = move || !connection.is_connected();
         let acks = nats.client.subscribe(format!("{prefix}.*")).await.map_err(Error::Subscribe)?;
         Ok(Self {
             window: Window::new(config.publish.window),
@@ -99,7 +112,7 @@ impl Publisher {
             nats,
             config,
             store,
-            pulse: progress.health().pulse("publish", TURN),
+            pulse: progress.health().pulse_unless("publish", WITHOUT_ANSWER, is_away),
             progress,
             wakes,
             acks,
@@ -108,6 +121,8 @@ impl Publisher {
             last: (stream.last_sequence, None),
             generation: 0,
             is_in_doubt: false,
+            looked: Instant::now(),
+            outage: Outage::new("the stream"),
             refused: None,
         })
     }
@@ -137,7 +152,12 @@ impl Publisher {
         let mut tick = tokio::time::interval(self.config.publish.ack_timeout / 8);
         let mut more = true;
         while more || !self.backlog.is_empty() || !self.window.is_empty() {
-            self.pulse.beat();
+            // Only an answer is progress: sending again and again is not.
+            if self.backlog.is_empty() && self.window.is_empty() {
+                self.pulse.rest();
+            } else {
+                self.pulse.work();
+            }
             self.send_backlog().await?;
             tokio::select! {
                 biased;
@@ -151,6 +171,7 @@ impl Publisher {
                         self.look_again(chunks).await?;
                     }
                     self.send_late().await?;
+                    self.look_at_rest().await;
                 }
                 chunk = chunks.recv(), if more && self.backlog.is_empty() => match chunk {
                     Some(chunk) => self.take(chunk),
@@ -172,7 +193,7 @@ impl Publisher {
     }
 
     async fn send_backlog(&mut self) -> Result<(), Error> {
-        while self.window.has_room() && self.refused.is_none() {
+        while self.window.has_room() && !self.window.has_refused() {
             match self.backlog.pop_front() {
                 Some(Step::Send(message)) => {
                     let number = self.window.push(message.subject.clone(), message.payload.clone());
@@ -193,15 +214,15 @@ impl Publisher {
         let mut reply = String::with_capacity(self.inbox.len() + 20);
         reply.push_str(&self.inbox);
         reply.push_str(&number.to_string());
+        self.pulse.work();
+        fault::hang("publish").await;
         // While the server is away the client takes only so many messages.
-        self.pulse.rest();
         match self.nats.client.publish_with_reply(subject, reply, payload).await {
             Ok(()) => {}
             Err(error) if error.kind() == PublishErrorKind::Send => return Err(Error::Closed),
             // The server came back with a lower limit, which a person has to raise, or to live with at the next start.
             Err(error) => {
-                self.window.refuse(number);
-                self.refused.get_or_insert_default().tell(&Why::Other(error.to_string()));
+                self.refuse(number, &Why::Other(error.to_string()));
             }
         }
         fault::point("after_publish");
@@ -216,10 +237,13 @@ impl Publisher {
         let Some(number) = number else { return };
         match answer::read(message) {
             Answer::Taken(sequence) => {
-                if let Some(refused) = self.refused.take() {
-                    refused.ended();
-                }
                 if let Some(payload) = self.window.acknowledge(number) {
+                    if !self.window.has_refused()
+                        && let Some(refused) = self.refused.take()
+                    {
+                        refused.ended();
+                    }
+                    self.pulse.beat();
                     self.progress.acknowledged();
                     self.is_in_doubt |= sequence <= self.last.0;
                     // What was acknowledged before a doubt arose is what the stream is held against.
@@ -232,9 +256,16 @@ impl Publisher {
             }
             Answer::Refused(why) => {
                 self.is_in_doubt |= matches!(why, Why::Nobody);
-                self.window.refuse(number);
-                self.refused.get_or_insert_default().tell(&why);
+                self.refuse(number, &why);
             }
+        }
+    }
+
+    fn refuse(&mut self, number: u64, why: &Why) {
+        if self.window.refuse(number) {
+            // A full stream holds back: that is not the publisher's fault, and is logged as what it is.
+            self.pulse.beat();
+            self.refused.get_or_insert_default().log(why);
         }
     }
 
@@ -255,6 +286,20 @@ impl Publisher {
         StreamPosition { created: self.created, last_sequence: *last_sequence, last_hash }
     }
 
+    /// While nothing is in flight no answer would show that the stream was deleted, so it is looked at now and then.
+    async fn look_at_rest(&mut self) {
+        let is_due = self.window.is_empty() && self.looked.elapsed() >= LOOK;
+        if !is_due || self.is_in_doubt || !self.nats.is_connected() {
+            return;
+        }
+        self.looked = Instant::now();
+        let found = self.nats.jetstream.get_stream(stream::STREAM).await;
+        self.is_in_doubt = match found {
+            Ok(found) => stream::incarnation(found.cached_info()).created != self.created,
+            Err(error) => matches!(error.kind(), GetStreamErrorKind::JetStream(_)),
+        };
+    }
+
     /// Sends again what was refused, or not acknowledged in time. While there is no connection it would only queue up
     /// before what the next one sends.
     async fn send_late(&mut self) -> Result<(), Error> {
@@ -268,3 +313,6 @@ impl Publisher {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::Stream;
 use common::nats::Nats;
 use common::stream::DURABLE;
-use common::{Outage, config};
+use common::{Outage, config, fault};
 use futures::TryStreamExt;
 
 /// How often the stream's size is looked at.
@@ -18,6 +18,7 @@ pub(crate) async fn run(nats: Nats, mut stream: Stream, config: config::Stream) 
     let outage = Outage::new("trimming the stream");
     loop {
         tokio::time::sleep(EVERY).await;
+        fault::point("purge");
         match once(&mut stream, &config).await {
             Ok(purged) => {
                 outage.succeeded();
@@ -37,8 +38,9 @@ async fn once(
     stream: &mut Stream,
     config: &config::Stream,
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let state = stream.info().await?.state.clone();
-    let high_water = config.max_bytes as f64 * config.high_water;
+    let info = stream.info().await?;
+    let state = info.state.clone();
+    let high_water = info.config.max_bytes as f64 * config.high_water;
     if (state.bytes as f64) < high_water {
         return Ok(0);
     }

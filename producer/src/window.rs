@@ -19,25 +19,42 @@ pub(crate) struct Window {
     first: u64,
     slots: VecDeque<Slot>,
     unacknowledged: usize,
+    /// Messages that the stream refused and has not acknowledged since.
+    refused: usize,
     bytes: usize,
 }
 
 #[derive(Debug)]
 enum Slot {
-    OnItsWay { subject: Subject, payload: Bytes, sent: Instant, refused: bool },
+    OnItsWay { subject: Subject, payload: Bytes, sent: Instant, refusal: Refusal },
     Acknowledged,
     Mark(Box<Checkpoint>),
+}
+
+/// Whether the stream refused a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Never,
+    /// It has to be sent again.
+    Due,
+    /// It was sent again; the answer to that is not there yet.
+    Resent,
 }
 
 impl Window {
     /// A window of at most so many messages.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, first: 0, slots: VecDeque::new(), unacknowledged: 0, bytes: 0 }
+        Self { most, first: 0, slots: VecDeque::new(), unacknowledged: 0, refused: 0, bytes: 0 }
     }
 
     pub(crate) fn has_room(&self) -> bool {
         // Acknowledged messages behind one that is not take room too, lest a lost one lets the window grow for ever.
         self.unacknowledged < self.most && self.slots.len() < self.most * 4 && self.bytes < MOST_BYTES
+    }
+
+    /// Whether the stream refused a message that is in flight, so that no others are to be sent.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.refused > 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,7 +70,12 @@ impl Window {
     pub(crate) fn push(&mut self, subject: Subject, payload: Bytes) -> u64 {
         self.unacknowledged += 1;
         self.bytes += payload.len();
-        self.slots.push_back(Slot::OnItsWay { subject, payload, sent: Instant::now(), refused: false });
+        self.slots.push_back(Slot::OnItsWay {
+            subject,
+            payload,
+            sent: Instant::now(),
+            refusal: Refusal::Never,
+        });
         self.first + self.slots.len() as u64 - 1
     }
 
@@ -65,19 +87,22 @@ impl Window {
     /// The message, where this is its first acknowledgement.
     pub(crate) fn acknowledge(&mut self, number: u64) -> Option<Bytes> {
         let slot = self.slot(number)?;
-        let Slot::OnItsWay { payload, .. } = slot else { return None };
-        let payload = std::mem::take(payload);
+        let Slot::OnItsWay { payload, refusal, .. } = slot else { return None };
+        let (payload, was_refused) = (std::mem::take(payload), *refusal != Refusal::Never);
         *slot = Slot::Acknowledged;
+        self.refused -= usize::from(was_refused);
         self.unacknowledged -= 1;
         self.bytes -= payload.len();
         Some(payload)
     }
 
-    /// Notes that the stream did not take a message.
-    pub(crate) fn refuse(&mut self, number: u64) {
-        if let Some(Slot::OnItsWay { refused, .. }) = self.slot(number) {
-            *refused = true;
-        }
+    /// Notes that the stream did not take a message. `false` for one that is not in flight any more: the stream refused
+    /// a second copy of what it has.
+    pub(crate) fn refuse(&mut self, number: u64) -> bool {
+        let Some(Slot::OnItsWay { refusal, .. }) = self.slot(number) else { return false };
+        let is_first = std::mem::replace(refusal, Refusal::Due) == Refusal::Never;
+        self.refused += usize::from(is_first);
+        true
     }
 
     /// The next position before which everything is acknowledged.
@@ -99,11 +124,13 @@ impl Window {
         let (now, first) = (Instant::now(), self.first);
         let mut late = Vec::new();
         for (number, slot) in (first..).zip(&mut self.slots) {
-            if let Slot::OnItsWay { subject, payload, sent, refused } = slot
-                && (*refused || now.duration_since(*sent) >= timeout)
+            if let Slot::OnItsWay { subject, payload, sent, refusal } = slot
+                && (*refusal == Refusal::Due || now.duration_since(*sent) >= timeout)
             {
                 *sent = now;
-                *refused = false;
+                if *refusal == Refusal::Due {
+                    *refusal = Refusal::Resent;
+                }
                 late.push((number, subject.clone(), payload.clone()));
             }
         }
@@ -114,7 +141,7 @@ impl Window {
     pub(crate) fn clear(&mut self) {
         self.first += self.slots.len() as u64;
         self.slots.clear();
-        (self.unacknowledged, self.bytes) = (0, 0);
+        (self.unacknowledged, self.refused, self.bytes) = (0, 0, 0);
     }
 
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
@@ -169,6 +196,29 @@ mod tests {
             window.late(Duration::from_mins(1)).into_iter().map(|(number, ..)| number).collect();
         assert_eq!(late, [one]);
         assert_eq!(window.late(Duration::ZERO).len(), 2);
+    }
+
+    #[test]
+    fn rule_no_silent_stall_a_refusal_counts_as_long_as_its_message_is_in_flight() {
+        let mut window = Window::new(10);
+        let one = message(&mut window);
+        let two = message(&mut window);
+        assert!(window.refuse(one) && window.refuse(one) && window.refuse(two) && window.has_refused());
+        // Sent again, it is refused until it is acknowledged.
+        assert_eq!(window.late(Duration::from_mins(1)).len(), 2);
+        assert!(window.has_refused());
+        window.acknowledge(one);
+        assert!(window.has_refused());
+        window.acknowledge(two);
+        assert!(!window.has_refused());
+        // The answer to a second copy, of a message whose slot is still there or is not, or was cleared.
+        let three = message(&mut window);
+        let four = message(&mut window);
+        window.acknowledge(four);
+        assert!(!window.refuse(four) && !window.refuse(one) && !window.has_refused());
+        window.refuse(three);
+        window.clear();
+        assert!(!window.has_refused() && !window.refuse(three) && !window.has_refused());
     }
 
     #[test]

@@ -14,10 +14,13 @@ use crate::account::{self, Account};
 use crate::error::failed;
 use crate::hex::hex;
 use crate::locate::Programs;
+use crate::postgres::CLUSTER;
 use crate::{Error, command, password};
 
 /// Where root's clusters go when their directory cannot be entered by the user who runs them.
 const ELSEWHERE: &str = "/var/lib/millrace/clusters";
+/// The extension of a cluster's copy.
+const COPY: &str = "copy";
 const CREATE_DATABASE: &[u8] = b"CREATE DATABASE millrace\n";
 
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The cluster of a directory: `postgres` in it, or what that links to.
     pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
-        let inside = dir.join("postgres");
+        let inside = dir.join(CLUSTER);
         let Some(account) = Account::unprivileged()? else { return Ok(Self { path: inside, account: None }) };
         let path = match fs::read_link(&inside) {
             Ok(elsewhere) => elsewhere,
@@ -117,6 +120,22 @@ impl Cluster {
         }
     }
 
+    /// Copies the files of a cluster whose server has ended to `postgres.copy` beside it.
+    pub(crate) fn copy_beside(&self) -> Result<(), Error> {
+        let copy = self.path.with_extension(COPY);
+        remove_dir(&copy)?;
+        // `cp -a` keeps owner and mode, which PostgreSQL insists on.
+        command::run(Command::new("cp").arg("-a").arg(&self.path).arg(&copy)).map(drop)
+    }
+
+    /// Deletes the cluster and puts the copy in its place.
+    pub(crate) fn put_back(&self) -> Result<(), Error> {
+        let copy = self.path.with_extension(COPY);
+        fs::metadata(&copy).map_err(failed("find", &copy))?;
+        remove_dir(&self.path)?;
+        fs::rename(&copy, &self.path).map_err(failed("rename", &copy))
+    }
+
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         self.prepare(&mut command);
@@ -143,12 +162,20 @@ pub(crate) fn clear(command: &mut Command) {
 
 /// Deletes the cluster that `dir/postgres` links to, if it does.
 pub(crate) fn remove_elsewhere(dir: &Path) -> Result<(), Error> {
-    match fs::read_link(dir.join("postgres")) {
+    match fs::read_link(dir.join(CLUSTER)) {
         Ok(path) if path == elsewhere(dir) => {
-            let whole_or_partial = [path.with_extension("partial"), path];
-            let mut left = whole_or_partial.iter().filter(|path| path.exists());
-            left.try_for_each(|path| fs::remove_dir_all(path).map_err(failed("remove", path)))
+            [path.with_extension("partial"), path.with_extension(COPY), path]
+                .iter()
+                .try_for_each(|path| remove_dir(path))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a directory with everything in it; one that does not exist is fine.
+pub(crate) fn remove_dir(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
 }

@@ -1,9 +1,13 @@
 //! Faults, for those who want to see what survives them: a server is killed, and started again where it was.
 
+use std::path::Path;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::aside::aside;
+use crate::cluster::{Cluster, remove_dir};
 use crate::guard::Guard;
+use crate::log::Held;
 use crate::progress::Progress;
 use crate::{Error, Frozen, Nats, Postgres, Sandbox, nats, postgres};
 
@@ -53,6 +57,36 @@ impl Sandbox {
         self.announce()
     }
 
+    /// Ends the nats-server with SIGKILL and deletes its store, as a lost disk does. `restart` starts it on
+    /// an empty one.
+    pub async fn remove_store(&mut self) -> Result<(), Error> {
+        self.kill(Server::Nats).await?;
+        let store = self.ownership.dir().join(nats::STORE);
+        aside(move || remove_dir(&store)).await
+    }
+
+    /// Copies the cluster beside it, with the files of a PostgreSQL that does not run: after `kill`.
+    /// An older copy is replaced.
+    pub async fn copy_cluster(&self) -> Result<(), Error> {
+        let dir = self.ownership.dir().to_owned();
+        aside(move || {
+            let _ended = ended(&dir)?;
+            Cluster::of(&dir)?.copy_beside()
+        })
+        .await
+    }
+
+    /// Puts the copy of [`Sandbox::copy_cluster`] in the place of the cluster, which is deleted, as a restore
+    /// from a backup does. PostgreSQL must not run.
+    pub async fn put_back_cluster(&self) -> Result<(), Error> {
+        let dir = self.ownership.dir().to_owned();
+        aside(move || {
+            let _ended = ended(&dir)?;
+            Cluster::of(&dir)?.put_back()
+        })
+        .await
+    }
+
     /// Stops a server where it is, with its children (SIGSTOP), until what this gives is dropped.
     pub async fn freeze(&self, server: Server) -> Result<Frozen, Error> {
         let pid = match server {
@@ -70,6 +104,11 @@ impl Sandbox {
             Server::Postgres => self.postgres.as_ref().and_then(|postgres| of(&postgres.guard)),
         }
     }
+}
+
+/// Waits until the last process of a killed PostgreSQL is gone: each holds the lock on its log.
+fn ended(dir: &Path) -> Result<Held, Error> {
+    Held::take(postgres::NAME, dir.join("postgres.log"))
 }
 
 fn is_same(service: &'static str, before: Option<&SecretString>, now: &SecretString) -> Result<(), Error> {

@@ -28,6 +28,7 @@ mod aside; // blocking work, away from any runtime
 mod fault; // a running server -> the same one, after a crash
 mod frozen; // running processes -> the same ones, standing still
 mod process; // a program of the owner's -> a running process
+mod proxy; // a server's URL -> a URL that leads through a faulty network
 mod remove;
 mod start; // Options  -> Sandbox
 mod state; // who owns a data directory, and what runs there
@@ -41,6 +42,7 @@ pub use nats::Nats;
 pub use options::{Options, Services};
 pub use postgres::Postgres;
 pub use process::Process;
+pub use proxy::{Proxy, Way};
 pub use remove::remove;
 pub use start::Sandbox;
-pub use state::{Endpoints, attach};
+pub use state::{Endpoints, attach, holds};

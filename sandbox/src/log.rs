@@ -4,8 +4,9 @@
 //! releases it when the last of them has ended, however they end. So a predecessor that is still going down is seen
 //! without trusting process ids.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::{Error, command};
 
 /// How long a predecessor may take to end.
 const PREDECESSOR: Duration = Duration::from_secs(15);
+const PRIVATE: u32 = 0o600;
 /// A log beyond this size starts anew; 8 MiB hold weeks of a quiet service.
 const LIMIT: u64 = 8 << 20;
 /// More than the last lines ever need.
@@ -38,8 +40,11 @@ pub(crate) struct Log {
 impl Held {
     /// Waits until no earlier service holds the log.
     pub(crate) fn take(service: &'static str, path: PathBuf) -> Result<Self, Error> {
-        let open = OpenOptions::new().create(true).append(true).read(true).open(&path);
+        // For its owner only, also one that an earlier version has made: it may hold what others must not read, and who
+        // can open it can lock it.
+        let open = OpenOptions::new().create(true).append(true).read(true).mode(PRIVATE).open(&path);
         let file = open.map_err(failed("open", &path))?;
+        file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed("protect", &path))?;
         if !until(PREDECESSOR, || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()) {
             return Err(Error::Lingering { service, seconds: PREDECESSOR.as_secs(), log: path });
         }

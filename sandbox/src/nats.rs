@@ -1,9 +1,10 @@
 //! A directory enters; a nats-server with JetStream in it leaves, ready for clients.
 
 use std::env;
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, Permissions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,10 +19,16 @@ use crate::progress::Progress;
 use crate::{Error, Options, locate, password, port};
 
 pub(crate) const NAME: &str = "nats-server";
-pub(crate) const LEFT: [&str; 4] = ["nats", "nats.conf", "nats.log", "nats.port"];
+pub(crate) const LEFT: [&str; 3] = ["nats.conf", "nats.log", "nats.port"];
+/// Where messages are kept.
+pub(crate) const STORE: &str = "nats";
 const SIGNALS: Signals = Signals { stop: "TERM", quick: "TERM" };
 /// The collector works harder from here on; without it the server was seen to take 1.6 GB.
 const MEMORY: (&str, &str) = ("GOMEMLIMIT", "1GiB");
+
+const USER: &str = "millrace";
+/// How long an answer about health may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A private nats-server. Dropping it ends the server and waits for that, for milliseconds.
 #[derive(Debug)]
@@ -69,37 +76,42 @@ impl Nats {
         let program = locate::nats_server(options, progress)?;
         let password = password::of(dir)?;
         let held = Held::take(NAME, dir.join("nats.log"))?;
+        private_dir(&dir.join(STORE))?;
         port::launch(&dir.join("nats.port"), |port| {
-            let monitor = port::free()?;
             let mut command = guard::command(&program, &SIGNALS, leftover);
-            command.arg("--config").arg(write_config(dir, port, monitor, &password)?).current_dir(dir);
+            command.arg("--config").arg(write_config(dir, port, &password)?).current_dir(dir);
             if env::var_os(MEMORY.0).is_none() {
                 command.env(MEMORY.0, MEMORY.1);
             }
             let guard = Guard::start(NAME, command, &held)?;
-            guard.ready(|| is_healthy(monitor).unwrap_or(false))?;
+            guard.ready(|| is_healthy(port, &password).unwrap_or(false))?;
             Ok(Self { guard, port, password: password.clone() })
         })
     }
 }
 
 pub(crate) fn url(password: &SecretString, port: u16) -> SecretString {
-    format!("nats://millrace:{}@127.0.0.1:{port}", password.expose_secret()).into()
+    format!("nats://{USER}:{}@127.0.0.1:{port}", password.expose_secret()).into()
+}
+
+/// Makes a directory that only its owner can enter, also where an earlier version has left it open.
+fn private_dir(dir: &Path) -> Result<(), Error> {
+    fs::create_dir_all(dir).map_err(failed("create", dir))?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed("protect", dir))
 }
 
 /// JSON is valid nats-server configuration and quotes any path. There is an account from the first day, because moving
 /// an existing store into one breaks it. The limits of the file store keep their default, which follows the disk.
-fn write_config(dir: &Path, port: u16, monitor: u16, password: &SecretString) -> Result<PathBuf, Error> {
+fn write_config(dir: &Path, port: u16, password: &SecretString) -> Result<PathBuf, Error> {
     let path = dir.join("nats.conf");
     let config = json!({
         "host": "127.0.0.1",
         "port": port,
-        "http": format!("127.0.0.1:{monitor}"),
-        "jetstream": { "store_dir": dir.join("nats") },
+        "jetstream": { "store_dir": dir.join(STORE) },
         "accounts": {
             "MILLRACE": {
                 "jetstream": "enabled",
-                "users": [{ "user": "millrace", "password": password.expose_secret() }],
+                "users": [{ "user": USER, "password": password.expose_secret() }],
             },
         },
     });
@@ -107,13 +119,28 @@ fn write_config(dir: &Path, port: u16, monitor: u16, password: &SecretString) ->
     Ok(path)
 }
 
-/// Asks the monitor whether JetStream serves.
-fn is_healthy(monitor: u16) -> io::Result<bool> {
-    let limit = Duration::from_secs(1);
-    let mut monitor = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, monitor)), limit)?;
-    monitor.set_read_timeout(Some(limit))?;
-    monitor.write_all(b"GET /healthz?js-enabled-only=true HTTP/1.0\r\n\r\n")?;
-    let mut status = [0; 12];
-    monitor.read_exact(&mut status)?;
-    Ok(status.ends_with(b" 200"))
+/// Asks as a client whether JetStream serves: a monitoring port would answer every user of the machine.
+fn is_healthy(port: u16, password: &SecretString) -> io::Result<bool> {
+    let mut server = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
+    server.set_read_timeout(Some(PATIENCE))?;
+    let account = json!({
+        "verbose": false,
+        "headers": true,
+        "no_responders": true,
+        "user": USER,
+        "pass": password.expose_secret(),
+    });
+    let ask = format!("CONNECT {account}\r\nSUB healthy 1\r\nPUB $JS.API.INFO healthy 0\r\n\r\n");
+    server.write_all(ask.as_bytes())?;
+    for line in BufReader::new(server).lines() {
+        let line = line?;
+        // What JetStream says; where it does not serve yet, only headers come, or an error.
+        if line.starts_with('{') {
+            return Ok(line.contains("\"memory\"") && !line.contains("\"error\""));
+        }
+        if line.starts_with("HMSG") || line.starts_with("-ERR") {
+            return Ok(false);
+        }
+    }
+    Ok(false)
 }

@@ -16,8 +16,12 @@ use crate::progress::Progress;
 use crate::{Error, Options, command, password, port};
 
 pub(crate) const NAME: &str = "PostgreSQL";
-pub(crate) const LEFT: [&str; 5] =
-    ["postgres", "postgres.partial", "postgres.secret", "postgres.log", "postgres.port"];
+pub(crate) const LEFT: [&str; 3] = ["postgres.secret", "postgres.log", "postgres.port"];
+/// The cluster, or a link to it; and the one that is being made.
+pub(crate) const CLUSTER: &str = "postgres";
+pub(crate) const PARTIAL: &str = "postgres.partial";
+/// A copy of the cluster from an earlier time.
+pub(crate) const COPY: &str = "postgres.copy";
 /// A fast shutdown writes a checkpoint; an immediate one leaves that to the recovery at the next start.
 const SIGNALS: Signals = Signals { stop: "INT", quick: "QUIT" };
 /// Room for writing much at once. What makes a commit durable stays at its defaults, which are on: `fsync`,

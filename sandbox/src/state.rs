@@ -3,8 +3,9 @@
 //! The owner holds a lock on `sandbox/lock` while it lives; the kernel releases it however the owner ends. What
 //! `running.json` says is true while the lock is held.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::failed;
 use crate::guard::until;
-use crate::{Error, nats, password, postgres};
+use crate::{Error, Services, nats, password, postgres};
 
 pub(crate) const LEFT: [&str; 5] =
     ["running.json", "running.partial", "password", "password.partial", "lock"];
@@ -47,6 +48,19 @@ pub(crate) fn postgres_bin(data_dir: &Path) -> Option<PathBuf> {
 
 pub(crate) fn directory(data_dir: &Path) -> PathBuf {
     data_dir.join("sandbox")
+}
+
+/// Whether services that ran in a data directory have left there what these would go on with.
+pub fn holds(data_dir: &Path, services: Services) -> bool {
+    let dir = directory(data_dir);
+    let has = |name: &str| fs::symlink_metadata(dir.join(name)).is_ok();
+    (!services.nats || has(nats::STORE)) && (!services.postgres || has(postgres::CLUSTER))
+}
+
+/// Whether services were ever started there, which leaves a lock with a process id.
+pub(crate) fn is_ours(dir: &Path) -> bool {
+    let lock = fs::read_to_string(dir.join("lock"));
+    lock.is_ok_and(|pid| pid.trim().is_empty() || pid.trim().parse::<u32>().is_ok())
 }
 
 /// What `running.json` holds.
@@ -97,8 +111,11 @@ pub(crate) struct Ownership {
 impl Ownership {
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("lock");
-        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        // Who can open it can lock it.
+        let open =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
         let mut lock = open.map_err(failed("open", &path))?;
+        lock.set_permissions(Permissions::from_mode(0o600)).map_err(failed("protect", &path))?;
         if !until(LOOK, || flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()) {
             return Err(Error::Owned { pid: pid_in(&path), dir: dir.to_owned() });
         }

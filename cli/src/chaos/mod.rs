@@ -1,39 +1,47 @@
-//! `millrace chaos`: kills and stops the processes of a whole Millrace at random moments, and proves that no
-//! row was lost and none is there twice.
+//! `millrace chaos`: strikes a whole Millrace at random moments, and proves that no row was lost and none is there
+//! twice.
 //!
-//! A seed enters, a report leaves. `plan` says what happens, `storm` does it to the `rig` of `processes` and
-//! private services, `finish` lets everything come to its end. Then `evidence` is gathered: `truth` reads the
-//! files, and `verdict` holds the tables against them. `report` is what a person sees, and `sight` what they
-//! see before.
+//! A seed enters, a report leaves. `plan` says which `kind` of strike hits which process, connection or service and for
+//! how long; `fault_runner` does it to the `cluster` of `processes`, `network` and private services. Meanwhile
+//! `file_writer` writes files, and appends to them, renames, truncates, rewrites and removes them, and records what it
+//! has written. `finish` waits until every file is closed. Then `observed` reads the tables, and `compare`, which has
+//! the rules, compares them with what is `expected`. `report` is what a person sees, and `progress` what they see before.
 
+mod kind;
 mod plan;
-mod place;
+mod workspace;
 mod processes;
-mod rig;
-mod storm;
-mod sight;
+mod network;
+mod file_writer;
+mod cluster;
+mod counts;
+mod fault_runner;
+mod progress;
 mod finish;
-mod truth;
-mod verdict;
-mod evidence;
+mod expected;
+mod compare;
+mod observed;
 mod report;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
 use common::config::{Config, Problem};
-use common::{Clock, Exit, Shutdown, say};
+use common::{Clock, Exit, Shutdown, say, say_json};
 use consumer::commits::Commits;
 
 use crate::live::Line;
-use evidence::Evidence;
+use cluster::Cluster;
+use counts::Counts;
+use fault_runner::FaultRunner;
+use file_writer::{FileWriter, Settings};
+use kind::Kind;
+use observed::Observed;
 use plan::Plan;
-use processes::Part;
-use report::{Ending, Report};
-use rig::Rig;
-use sight::{Goal, Sight};
-use storm::{Storm, Tally};
+use progress::{Goal, Progress};
+use report::{Outcome, Report};
 
 /// How long faults are struck where nothing else is said.
 const DURATION: Duration = Duration::from_mins(1);
@@ -53,10 +61,13 @@ pub(crate) struct Chaos {
     /// How many consumers share the work.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
     consumers: u16,
-    /// Rows a second to generate.
+    /// Rows a second to write; fewer while files wait.
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=20_000))]
     events_per_second: u32,
+    /// Strike in these ways only.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    only: Vec<Kind>,
     /// Print the report as one JSON object.
     #[arg(long)]
     json: bool,
@@ -71,8 +82,11 @@ impl Chaos {
         shutdown: Shutdown,
     ) -> anyhow::Result<Exit> {
         refuse_services_of_others(&config)?;
+        if self.kills.is_some() && !self.kinds().contains(&Kind::Kill) {
+            return Err(Problem::new("--kills counts kills, which --only leaves out; use --for").into());
+        }
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
-        let dir = place::make(&config.data_dir, seed)?;
+        let dir = workspace::make(&config.data_dir, seed)?;
         config = Config { data_dir: dir.clone(), ..config };
         (config.tail.landing_dir, config.tail.archive_dir, config.tail.checkpoint_dir) = (None, None, None);
         let result = tokio::select! {
@@ -83,12 +97,12 @@ impl Chaos {
         line.clear();
         let mut report = result.with_context(|| format!("what there is stays in {}", dir.display()))?;
         if report.ok {
-            place::remove(&config)?;
+            workspace::remove(&config)?;
         } else {
             report.kept = Some(dir);
         }
         if self.json {
-            say(serde_json::to_string_pretty(&report)?);
+            say_json(&report)?;
         } else {
             say(report.to_text());
         }
@@ -103,11 +117,17 @@ impl Chaos {
         line: Line,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Report> {
-        let generator = Part::Generator { seed, rows_a_second: self.events_per_second };
-        let mut rig = Rig::start(config, generator, self.consumers, shutdown).await?;
-        config.nats.url.clone_from(&rig.endpoints().nats_url);
-        config.database.url.clone_from(&rig.endpoints().database_url);
+        let mut cluster = Cluster::start(config, self.consumers, shutdown).await?;
+        config.nats.url.clone_from(&cluster.endpoints().nats_url);
+        config.database.url.clone_from(&cluster.endpoints().database_url);
         let url = config.database.url.as_ref().context("there is no database")?;
+        let kinds = self.kinds();
+        cluster.writer = Some(FileWriter::start(Settings {
+            seed,
+            dir: config.landing_dir(),
+            pace: self.events_per_second,
+            kinds: kinds.clone(),
+        }));
 
         let began = Instant::now();
         let length = match (self.duration, self.kills) {
@@ -116,27 +136,34 @@ impl Chaos {
             (None, Some(_)) => None,
         };
         let goal = self.kills.map_or(Goal::Time(length.unwrap_or(DURATION)), Goal::Kills);
-        let mut sight = Sight::new(line, goal);
-        let storm = Storm {
-            rig: &mut rig,
+        let mut progress = Progress::new(line, goal);
+        let runner = FaultRunner {
+            cluster: &mut cluster,
+            config,
             commits: Commits::at(url)?,
-            sight: &mut sight,
+            progress: &mut progress,
             shutdown,
             clock: Clock::System,
-            tally: Tally::default(),
+            counts: Counts::default(),
         };
-        let plan = Plan::new(seed, self.consumers, self.kills);
-        let mut tally = storm.rage(plan, length.map(|length| began + length)).await?;
+        let plan = Plan::new(seed, self.consumers, kinds, self.kills);
+        let mut counts = Box::pin(runner.run(plan, length.map(|length| began + length))).await?;
         let seconds = began.elapsed().as_secs_f64();
 
-        sight.say("waiting until every file is closed");
-        let complaints = finish::finish(&mut rig, &mut tally).await?;
-        sight.say("running millrace verify");
-        let is_verified = finish::verify(&rig).await?;
-        sight.say("comparing files and tables");
-        let evidence = Evidence::gather(config, shutdown).await?;
-        rig.stop().await?;
-        Ok(Report::new(seed, seconds, &tally, Ending { complaints, is_verified }, evidence))
+        progress.log("waiting until every file is closed");
+        let expected = finish::finish(&mut cluster, &mut counts).await?;
+        progress.log("running millrace verify");
+        let is_verified = finish::verify(&cluster).await?;
+        progress.log("comparing files and tables");
+        let observed = Observed::read(config, &expected).await?;
+        cluster.stop().await?;
+        Ok(Report::new(Outcome { seed, seconds, counts, expected, observed, is_verified }))
+    }
+
+    /// Every kind where none is chosen.
+    fn kinds(&self) -> BTreeSet<Kind> {
+        let chosen = if self.only.is_empty() { Kind::all() } else { &self.only };
+        chosen.iter().copied().collect()
     }
 }
 

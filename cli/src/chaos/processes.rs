@@ -10,35 +10,34 @@ use common::config::Config;
 use sandbox::{Endpoints, Process};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::plan::Victim;
+use super::network::Network;
+use super::plan::{Link, Victim};
 
 /// Settings that make recovery quick. Nothing of them concerns what is promised.
-const QUICK: [(&str, &str); 5] = [
+const QUICK: [(&str, &str); 6] = [
     ("MILLRACE_CONSUMER__ACK_WAIT", "2s"),
     ("MILLRACE_NATS__CONNECT_TIMEOUT", "2s"),
     ("MILLRACE_PUBLISH__ACK_TIMEOUT", "1s"),
+    // The least that is allowed, so that it can be filled within seconds.
+    ("MILLRACE_STREAM__MAX_BYTES", "16777216"),
     ("MILLRACE_TAIL__FINISH_AFTER", "500ms"),
     ("MILLRACE_TAIL__POLL", "250ms"),
 ];
 /// The number of SIGTERM.
 const TERM: i32 = 15;
-/// The shares of generated rows that are spoilt, and that repeat an earlier one.
-const RATE: &str = "0.01";
-/// Files a second: what comes back can only be seen at work when the next one has landed.
-const FILES_A_SECOND: u32 = 10;
 
 /// A part of Millrace.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
-    /// Makes files from this seed, so many rows a second.
-    Generator { seed: u64, rows_a_second: u32 },
-    /// Takes them to the stream.
+    /// Takes files to the stream.
     Tailer,
     /// The same, until every file is closed.
     LastTailer,
     /// Takes rows to the database; from 1.
     Consumer(u16),
-    /// Proves the law, in its own way.
+    /// Puts back what the database has lost.
+    Heal,
+    /// Reconciles files and tables in its own way.
     Verify,
 }
 
@@ -48,6 +47,8 @@ pub(super) struct Launcher {
     program: PathBuf,
     dir: PathBuf,
     environment: Vec<(&'static str, SecretString)>,
+    nats_url: SecretString,
+    database_url: SecretString,
 }
 
 impl Launcher {
@@ -56,21 +57,23 @@ impl Launcher {
         let program = std::env::current_exe().context("failed to find this program's own file")?;
         let nats_url = services.nats_url.clone().context("there is no nats-server")?;
         let database_url = services.database_url.clone().context("there is no database")?;
-        let mut environment = vec![
-            ("NATS_URL", nats_url),
-            ("DATABASE_URL", database_url),
-            ("MILLRACE_LOG__LEVEL", config.log.level.clone().into()),
-        ];
+        let mut environment = vec![("MILLRACE_LOG__LEVEL", config.log.level.clone().into())];
         environment.extend(QUICK.map(|(name, value)| (name, value.into())));
         // The guard is a shell and has to find its programs.
         environment.extend(std::env::var("PATH").ok().map(|path| ("PATH", path.into())));
-        Ok(Self { program, dir: dir.to_owned(), environment })
+        Ok(Self { program, dir: dir.to_owned(), environment, nats_url, database_url })
     }
 
-    /// Runs it.
-    pub(super) async fn start(&self, part: Part) -> anyhow::Result<Process> {
+    /// Runs it. Producer and consumers reach the services through the `network`.
+    pub(super) async fn start(&self, part: Part, network: &Network) -> anyhow::Result<Process> {
         let (name, log) = part.names();
-        let (dir, environment) = (self.dir.clone(), self.environment.clone());
+        let (dir, mut environment) = (self.dir.clone(), self.environment.clone());
+        let (to_nats, to_postgres) = part.links();
+        let url = |link: Option<Link>, direct: &SecretString| {
+            link.and_then(|link| network.url(link)).unwrap_or_else(|| direct.clone())
+        };
+        environment.push(("NATS_URL", url(to_nats, &self.nats_url)));
+        environment.push(("DATABASE_URL", url(to_postgres, &self.database_url)));
         let set = move |command: &mut std::process::Command| {
             command.arg("--data-dir").arg(&dir).args(part.arguments()).current_dir(&dir).env_clear();
             command.envs(environment.iter().map(|(name, value)| (name, value.expose_secret())));
@@ -91,28 +94,33 @@ impl Part {
 }
 
 impl Part {
+    /// The connections that go through a proxy, to the broker and to the database.
+    fn links(self) -> (Option<Link>, Option<Link>) {
+        match self {
+            Self::Tailer | Self::LastTailer => (Some(Link::ProducerToNats), None),
+            Self::Consumer(number) => {
+                (Some(Link::ConsumerToNats(number)), Some(Link::ConsumerToPostgres(number)))
+            }
+            Self::Heal | Self::Verify => (None, None),
+        }
+    }
+
     /// As errors call it, and its log file.
     fn names(self) -> (&'static str, String) {
         match self {
-            Self::Generator { .. } => ("generator", "generator.log".to_owned()),
             Self::Tailer | Self::LastTailer => ("producer", "producer.log".to_owned()),
             Self::Consumer(number) => ("consumer", format!("{}.log", replica(number))),
+            Self::Heal => ("heal", "heal.log".to_owned()),
             Self::Verify => ("verify", "verify.log".to_owned()),
         }
     }
 
     fn arguments(self) -> Vec<String> {
         let words = match self {
-            Self::Generator { seed, rows_a_second } => {
-                let rows_a_file = (rows_a_second / FILES_A_SECOND).max(1);
-                format!(
-                    "producer generate --seed {seed} --events-per-second {rows_a_second} \
-                     --batch-size {rows_a_file} --dirty-rate {RATE} --duplicate-rate {RATE}"
-                )
-            }
             Self::Tailer => "producer tail".to_owned(),
             Self::LastTailer => "producer tail --once".to_owned(),
             Self::Consumer(number) => format!("consumer run --replica {}", replica(number)),
+            Self::Heal => "heal".to_owned(),
             Self::Verify => "verify".to_owned(),
         };
         words.split_whitespace().map(str::to_owned).collect()

@@ -1,5 +1,6 @@
 //! What a run was, as a table and some lines for people, and as JSON for scripts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use consumer::account::FileAccount;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::evidence::Evidence;
+use super::compare::Findings;
+use super::counts::{Counts, OfProcess};
+use super::expected::Expected;
+use super::kind::Kind;
+use super::observed::Observed;
 use super::plan::GROUPS;
-use super::storm::{Strikes, Tally};
-use super::verdict::Findings;
 use crate::account::{Latency, Total};
 
 /// The outcome of a run.
@@ -27,12 +30,16 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     pub(super) kills: u64,
     pub(super) stops: u64,
+    /// How often each kind was struck.
+    pub(super) strikes: BTreeMap<String, u64>,
+    /// How often the stream was full.
+    pub(super) filled: u64,
     pub(super) processes: Vec<Group>,
     /// Of all processes.
     pub(super) recovery: Recovery,
-    /// Rows in the generated files.
-    pub(super) rows: usize,
-    /// Generated files.
+    /// Rows that were written, with those that were removed again.
+    pub(super) rows: u64,
+    /// Files that were written.
     pub(super) files: usize,
     /// What the tables have.
     pub(super) total: Total,
@@ -40,8 +47,6 @@ pub(super) struct Report {
     pub(super) open_files: usize,
     /// Rows that consumers were given again although they were in a table.
     pub(super) redelivered: i64,
-    /// Messages of rows that the stream has beyond one a row; `null` where it was purged.
-    pub(super) resent: Option<u64>,
     #[serde(flatten)]
     pub(super) findings: Findings,
     /// Whether rows read = events + duplicates + corrupt records, for every file.
@@ -67,11 +72,15 @@ pub(super) struct Group {
     recovery: Recovery,
 }
 
-/// How a run ended.
+/// What a run has shown.
 #[derive(Debug)]
-pub(super) struct Ending {
-    /// What did not end as it should.
-    pub(super) complaints: Vec<String>,
+pub(super) struct Outcome {
+    pub(super) seed: u64,
+    /// How long faults were struck.
+    pub(super) seconds: f64,
+    pub(super) counts: Counts,
+    pub(super) expected: Expected,
+    pub(super) observed: Observed,
     /// Whether `millrace verify` finds nothing wrong.
     pub(super) is_verified: bool,
 }
@@ -84,15 +93,15 @@ pub(super) struct Recovery {
 }
 
 impl Group {
-    fn all(tally: &Tally) -> Vec<Self> {
-        let group = |(&process, strikes): (&&'static str, &Strikes)| Self {
+    fn all(counts: &Counts) -> Vec<Self> {
+        let group = |(&process, strikes): (&&'static str, &OfProcess)| Self {
             process,
             kills: strikes.kills,
             stops: strikes.stops,
             ended_by_itself: strikes.deaths,
             recovery: Recovery::of(strikes.recoveries.clone()),
         };
-        GROUPS.iter().zip(&tally.groups).map(group).collect()
+        GROUPS.iter().zip(&counts.groups).map(group).collect()
     }
 }
 
@@ -112,33 +121,37 @@ impl Recovery {
 }
 
 impl Report {
-    /// All that is known of a run whose faults took so many seconds.
-    pub(super) fn new(seed: u64, seconds: f64, tally: &Tally, ending: Ending, evidence: Evidence) -> Self {
-        let Evidence { truth, accounts, findings, redelivered, resent } = evidence;
-        let Ending { mut complaints, is_verified } = ending;
-        complaints.extend(tally.deaths.iter().chain(&tally.unrecovered).cloned());
+    pub(super) fn new(outcome: Outcome) -> Self {
+        let Outcome { seed, seconds, counts, expected, observed, is_verified } = outcome;
+        let Observed { accounts, findings, redelivered } = observed;
         let open_files = accounts.iter().filter(|file| !file.closed).count();
         let law_holds = accounts.iter().all(FileAccount::law_holds);
-        let sum = |count: fn(&Strikes) -> u64| tally.groups.iter().map(count).sum();
+        let sum = |count: fn(&OfProcess) -> u64| counts.groups.iter().map(count).sum();
+        let strikes = Kind::all().iter().map(|kind| {
+            let on_files = expected.strikes.get(kind).copied().unwrap_or(0);
+            (kind.to_string(), on_files + counts.strikes.get(kind).copied().unwrap_or(0))
+        });
+        let is_good = findings.is_empty() && law_holds && is_verified && open_files == 0;
         Self {
             seed,
-            interrupted: tally.is_interrupted,
+            interrupted: counts.is_interrupted,
             seconds,
             kills: sum(|group| group.kills),
             stops: sum(|group| group.stops),
-            processes: Group::all(tally),
-            recovery: Recovery::of(tally.groups.iter().flat_map(|group| group.recoveries.clone()).collect()),
-            rows: truth.rows(),
-            files: truth.files.len(),
+            strikes: strikes.collect(),
+            filled: counts.filled,
+            processes: Group::all(&counts),
+            rows: expected.written,
+            files: expected.files.len(),
             total: Total::of(&accounts),
             open_files,
             redelivered,
-            resent,
-            ok: findings.is_empty() && law_holds && is_verified && open_files == 0 && complaints.is_empty(),
+            ok: is_good && counts.complaints.is_empty(),
             findings,
             law_holds,
             verified: is_verified,
-            complaints,
+            recovery: Recovery::of(counts.recoveries),
+            complaints: counts.complaints,
             kept: None,
         }
     }
@@ -148,16 +161,18 @@ impl Report {
         let mut lines = vec![self.table().to_string()];
         let count = |count: i64| HumanCount(count.unsigned_abs());
         let Total { events, duplicates, corrupt_records, .. } = self.total;
+        let strikes: Vec<_> = self.strikes.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        lines.push(format!("strikes: {}; the stream was full {} times", strikes.join(", "), self.filled));
         lines.push(format!(
-            "{} rows in {} files: {} events + {} duplicates + {} corrupt",
-            HumanCount(self.rows as u64),
+            "{} rows written in {} files; {} read = {} events + {} duplicates + {} corrupt",
+            HumanCount(self.rows),
             HumanCount(self.files as u64),
+            count(self.total.rows_read),
             count(events),
             count(duplicates),
             count(corrupt_records)
         ));
-        let resent = self.resent.map_or_else(|| "?".to_owned(), |resent| HumanCount(resent).to_string());
-        lines.push(format!("{resent} sent again, {} redelivered", count(self.redelivered)));
+        lines.push(format!("{} redelivered", count(self.redelivered)));
         let Findings { lost, twice, wrong, named } = &self.findings;
         lines.extend(named.iter().chain(&self.complaints).cloned());
         let law = if self.law_holds { "the law holds" } else { "THE LAW DOES NOT HOLD" };

@@ -7,7 +7,7 @@ mod story;
 use anyhow::{Context, bail};
 use common::config::Config;
 use common::origin::Row;
-use common::{Exit, Origin, say};
+use common::{Exit, Origin, say, say_json, say_line};
 use sandbox::Services;
 use serde_json::json;
 
@@ -17,8 +17,14 @@ use story::{Fate, Story};
 
 /// Tells the life of the row that is `asked` for.
 pub(crate) async fn run(mut config: Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
-    let own = services::provide(&mut config, Services { nats: false, postgres: true }).await?;
-    services::end_with(own, Box::pin(explain(&config, asked, json))).await
+    let needed = Services { nats: false, postgres: true };
+    services::refuse_empty(&config, needed)?;
+    let own = services::provide(&mut config, needed).await?;
+    let explaining = async {
+        services::reach(&config, needed).await?;
+        explain(&config, asked, json).await
+    };
+    services::end_with(own, Box::pin(explaining)).await
 }
 
 async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
@@ -46,7 +52,7 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
         }
     };
     if json {
-        say(format_args!("{}", serde_json::to_string_pretty(&story)?));
+        say_json(&story)?;
     } else {
         say(screen::of(&story));
     }
@@ -57,16 +63,16 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
 /// Shows the files that could be meant.
 fn choose(asked: &str, files: &[FileFacts], row: Row, json: bool) -> anyhow::Result<Exit> {
     if json {
-        say(format_args!("{}", serde_json::to_string_pretty(&json!({ "row": row, "choices": files }))?));
+        say_json(&json!({ "row": row, "choices": files }))?;
         return Ok(Exit::Failed);
     }
-    say(format_args!(
+    say_line(format_args!(
         "{} files could be meant by {asked}; write one of these, the newest first:",
         files.len()
     ));
     for file in files {
         let since = file.created_at.map(|at| format!(", since {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
-        say(format_args!(
+        say_line(format_args!(
             "  {:<24} {}, {} rows, {}{}",
             format!("{}:{row}", file.file_id),
             file.file,

@@ -5,6 +5,7 @@ mod fates;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
+use common::printable::printable;
 use consumer::explain::{Other, Written};
 use indicatif::HumanCount;
 use terminal_size::Width;
@@ -29,9 +30,12 @@ struct Screen {
 }
 
 impl Screen {
-    fn new(headline: String) -> Self {
+    fn new(headline: &str) -> Self {
         let terminal = terminal_size::terminal_size_of(std::io::stdout());
-        Self { text: headline + "\n", width: terminal.map_or(usize::MAX, |(Width(width), _)| width.into()) }
+        Self {
+            text: printable(headline).into_owned() + "\n",
+            width: terminal.map_or(usize::MAX, |(Width(width), _)| width.into()),
+        }
     }
 
     fn blank(&mut self) {
@@ -44,7 +48,7 @@ impl Screen {
 
     /// As it stands, so that it can be copied.
     fn raw(&mut self, label: &str, text: &str) {
-        let _ = write!(self.text, "\n{label:<LABEL$}{text}");
+        let _ = write!(self.text, "\n{label:<LABEL$}{}", printable(text));
     }
 
     /// `text` behind `before`, and what does not fit the line below it.
@@ -52,7 +56,7 @@ impl Screen {
         let indent = before.chars().count();
         let mut before = before;
         let spaces = " ".repeat(indent);
-        for part in fold(text, self.width.saturating_sub(indent).max(NARROWEST)) {
+        for part in fold(&printable(text), self.width.saturating_sub(indent).max(NARROWEST)) {
             let _ = write!(self.text, "\n{before}{part}");
             before = &spaces;
         }
@@ -74,7 +78,7 @@ fn fold(text: &str, room: usize) -> Vec<&str> {
 
 /// The whole story.
 pub(super) fn of(story: &Story) -> String {
-    let mut screen = Screen::new(headline(story));
+    let mut screen = Screen::new(&headline(story));
     if let Some(file) = &story.file {
         draw_file(&mut screen, file);
     }

@@ -3,6 +3,7 @@
 use common::Origin;
 use common::config::Config;
 use common::origin::Row;
+use common::printable::printable;
 use consumer::explain::Life;
 use producer::locate::{Located, ReadAs};
 use serde::{Serialize, Serializer};
@@ -150,9 +151,7 @@ impl From<Located> for Text {
 pub(super) fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for sign in chunk.valid().chars() {
-            if sign.is_control() { text.extend(sign.escape_default()) } else { text.push(sign) }
-        }
+        text += &printable(chunk.valid());
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
     }
     text
@@ -171,6 +170,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_shown_escaped() {
-        assert_eq!(escaped(b"Andr\xe9,\"a\nb\",\0,\xc3\xa9"), "Andr\\xE9,\"a\\nb\",\\u{0},\u{e9}");
+        assert_eq!(escaped(b"Andr\xe9,\"a\nb\",\0,\xc3\xa9"), "Andr\\xE9,\"a\\nb\",\\0,\u{e9}");
     }
 }

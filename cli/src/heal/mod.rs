@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use common::config::Config;
 use common::{Exit, FileId, Shutdown, fault};
-use consumer::heal::Correction;
+use consumer::heal::{Correction, Gap};
 use consumer::verify::FileLedger;
 use producer::heal::{Before, Known, Mode, Progress, Refilled};
 use sandbox::Services;
@@ -43,6 +44,9 @@ pub(crate) struct Heal {
     /// Print what was done as one JSON object.
     #[arg(long)]
     json: bool,
+    /// Let consumers go on although the database has lost messages that no checkpoint and no file accounts for.
+    #[arg(long, conflicts_with = "dry_run")]
+    accept_loss: bool,
 }
 
 impl Heal {
@@ -53,13 +57,17 @@ impl Heal {
         line: Line,
         shutdown: Shutdown,
     ) -> anyhow::Result<Exit> {
+        services::refuse_empty(&config, Services::BOTH)?;
         let own = services::provide(&mut config, Services::BOTH).await?;
         let healing = Box::pin(async {
+            if self.dry_run {
+                services::reach(&config, Services::BOTH).await?;
+            }
             let healing = Healing::begin(&config, line.clone(), &shutdown).await?;
             let report = if self.dry_run {
                 Box::pin(healing.rehearse()).await
             } else {
-                Box::pin(healing.heal()).await
+                Box::pin(healing.heal(self.accept_loss)).await
             };
             line.clear();
             let report = report?;
@@ -88,23 +96,65 @@ impl<'a> Healing<'a> {
         Ok(Self { config, url, database, stream, line, shutdown })
     }
 
-    async fn heal(mut self) -> anyhow::Result<Report> {
+    async fn heal(mut self, accept_loss: bool) -> anyhow::Result<Report> {
         let mut report = Report::new(self.correct_sums(true).await?);
         fault::point("heal_corrected");
         for _ in 0..ROUNDS {
             let (before, known) = self.look().await?;
+            let position = self.stream.position().await?;
+            // Before anything is written behind it, which would hide it.
+            self.database.note_gap(position.created, position.acknowledged).await?;
             let mut replica = Replica::new(self.config);
             let is_new = report.add(Box::pin(self.publish(before, known, &mut replica)).await?);
+            // What was purged by now may have been missed; a later first message says so.
+            let first = self.stream.position().await?.first;
             replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
             fault::point("heal_consumed");
             let position = self.stream.position().await?;
-            report.caught_up |= self.database.caught_up(position.created, position.acknowledged).await?;
+            // Not those of the look alone: beside a tailer, files have begun since, and are in the database by now.
+            let held = self.stream.files().await?;
+            let gaps = self.close_gaps(&held, (position.created, first), accept_loss).await?;
+            if gaps.is_empty() {
+                report.caught_up |= self.database.caught_up(position.created, position.acknowledged).await?;
+            }
+            report.gaps = gaps;
             report.conclude(&self.prove().await?);
             if report.law_holds || !is_new {
                 break;
             }
         }
         Ok(report)
+    }
+
+    /// Closes the gaps of which nothing can have been missed, and gives the others: a gap is closed when the stream that
+    /// was read still had all of it (`first` is the first message that it still has, of a stream made then), or when
+    /// every file that is known anywhere was held against its checkpoint, here (`held`) or by an earlier healing on the
+    /// machine of another producer.
+    async fn close_gaps(
+        &mut self,
+        held: &[FileId],
+        (created, first): (DateTime<Utc>, u64),
+        accept_loss: bool,
+    ) -> anyhow::Result<Vec<Gap>> {
+        let mut open = Vec::new();
+        let gaps = self.database.hold(held).await?;
+        let closed = if gaps.is_empty() { Vec::new() } else { self.stream.closed_files().await? };
+        for mut gap in gaps {
+            let is_in_stream =
+                gap.stream_created == created.trunc_subsecs(6) && first <= gap.first_sequence.unsigned_abs();
+            let unknown = closed.iter().filter(|file| !gap.held.contains(&file.get()));
+            let unknown: Vec<String> = unknown.map(|file| format!("file {file}")).collect();
+            if gap.not_held.is_empty() {
+                gap.not_held = unknown;
+            }
+            let is_held = !gap.held.is_empty() && gap.not_held.is_empty();
+            if is_in_stream || is_held || accept_loss {
+                self.database.close_gap(&gap).await?;
+            } else {
+                open.push(gap);
+            }
+        }
+        Ok(open)
     }
 
     /// Looks for everything, and changes nothing.

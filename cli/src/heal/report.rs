@@ -1,7 +1,8 @@
 //! What was done, as lines for people and as JSON for scripts.
 
-use common::{RowSet, say};
-use consumer::heal::Correction;
+use common::printable::printable;
+use common::{RowSet, say, say_json};
+use consumer::heal::{Correction, Gap};
 use indicatif::HumanCount;
 use producer::heal::Refilled;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub(super) struct Report {
     files: Vec<Healed>,
     /// Whether the database had gone back, and had nothing to put back that showed it.
     pub(super) caught_up: bool,
+    /// Messages that the database has lost and that nothing here accounts for.
+    pub(super) gaps: Vec<Gap>,
     /// What is still wrong, a sentence each.
     faults: Vec<String>,
 }
@@ -58,6 +61,10 @@ impl Report {
     /// Adds what one round has published; whether it was anything.
     pub(super) fn add(&mut self, refilled: Vec<Refilled>) -> bool {
         let mut is_new = false;
+        // Each round finds out anew what is lost.
+        for known in &mut self.files {
+            known.lost = RowSet::EMPTY;
+        }
         for file in refilled {
             is_new |= file.account || !file.from_stream.is_empty() || !file.from_file.is_empty();
             let file_id = file.file_id.get();
@@ -69,15 +76,16 @@ impl Report {
         is_new
     }
 
-    /// Takes over what is true at the end.
+    /// Takes over what is true at the end. Rows of a file that is still open can be lost although it may yet be reconciled
+    /// as far as the tables tell.
     pub(super) fn conclude(&mut self, proof: &Proof) {
-        self.law_holds = proof.law_holds();
+        self.law_holds = proof.law_holds() && self.files.iter().all(|file| file.lost.is_empty());
         self.faults = proof.faults();
     }
 
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            say(serde_json::to_string_pretty(self)?);
+            say_json(self)?;
         } else {
             say(self.to_text());
         }
@@ -105,6 +113,7 @@ impl Report {
             lines.push("nothing to heal".to_owned());
         }
         lines.extend(self.faults.iter().cloned());
+        lines.extend(self.gaps.iter().map(unaccounted));
         let law = match (self.law_holds, self.dry_run) {
             (true, _) => "the law holds: every row that was read is in one table",
             (false, true) => "THE LAW DOES NOT HOLD: run `millrace heal`",
@@ -113,6 +122,27 @@ impl Report {
         lines.push(law.to_owned());
         lines.join("\n")
     }
+}
+
+/// Which files have their checkpoints elsewhere, and what to do.
+fn unaccounted(gap: &Gap) -> String {
+    let known = match gap.not_held.as_slice() {
+        [] => "no checkpoint here says which files there were".to_owned(),
+        [one] => format!(
+            "{} has no checkpoint here, so that another producer's machine knows more",
+            printable(one)
+        ),
+        [one, others @ ..] => format!(
+            "{} and {} more have no checkpoint here, so that another producer's machine knows more",
+            printable(one),
+            others.len()
+        ),
+    };
+    format!(
+        "messages {} to {} are not accounted for: {known}; run `millrace heal` on the machine of each producer, or \
+         with --accept-loss where there is none",
+        gap.first_sequence, gap.last_sequence
+    )
 }
 
 impl Healed {
@@ -124,7 +154,7 @@ impl Healed {
     }
 
     fn lines(&self, dry_run: bool) -> Vec<String> {
-        let file = &self.file;
+        let file = printable(&self.file);
         let done = if dry_run { "would be put back" } else { "put back" };
         let from = |rows: &RowSet, place| {
             (!rows.is_empty()).then(|| format!("{file}: {} {done} from the {place}", named(rows)))
@@ -135,7 +165,7 @@ impl Healed {
             from(&self.from_file, "file"),
             is_only_account.then(|| format!("{file}: its account {done}")),
             (!self.lost.is_empty())
-                .then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), self.why)),
+                .then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), printable(&self.why))),
         ];
         lines.into_iter().flatten().collect()
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Problem};
-use common::{Exit, say};
+use common::{Exit, say, say_json};
 use consumer::rejects::Rejects;
 
 use super::Chosen;
@@ -51,7 +51,7 @@ impl Export {
             plan.write(&self.dir, config, (table, &filter), &mut written).await?;
         }
         if self.json {
-            say(format_args!("{}", serde_json::to_string_pretty(&written)?));
+            say_json(&written)?;
         } else {
             say(written.to_text());
         }

@@ -3,7 +3,8 @@
 use clap::Args;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use common::{Exit, say};
+use common::printable::{Printable, shortened};
+use common::{Exit, say, say_json};
 use consumer::rejects::{ByReason, Reject, Rejects};
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -72,7 +73,7 @@ impl List {
         let reasons = table.by_reason(&filter).await?;
         let rows = if self.chosen.is_narrow() { Some(table.first(&filter, self.limit).await?) } else { None };
         if self.json {
-            say(format_args!("{}", serde_json::to_string_pretty(&Listed::of(&reasons, rows.as_deref()))?));
+            say_json(&Listed::of(&reasons, rows.as_deref()))?;
         } else {
             say(self.text(&reasons, rows.as_deref()));
         }
@@ -107,7 +108,7 @@ fn by_reason(reasons: &[ByReason]) -> Table {
     let mut table = new_table(["reason", "rejects", "files", "example"]);
     for ByReason { rejects, files, example } in reasons {
         let number = |number: i64| HumanCount(number.unsigned_abs()).to_string();
-        let told = format!("{example}  {}", shown(&example.message));
+        let told = format!("{}  {}", Printable(example), shown(&example.message));
         table.add_row([example.reason.clone(), number(*rejects), number(*files), told]);
     }
     for column in table.column_iter_mut().skip(1).take(2) {
@@ -121,7 +122,7 @@ fn by_row(rows: &[Reject]) -> Table {
     let mut table = new_table(["row", "reason", "what is wrong"]);
     for row in rows {
         let closed = row.replaced_by.map_or_else(String::new, |by| format!("; replaced by {by}"));
-        table.add_row([row.to_string(), row.reason.clone(), shown(&row.message) + &closed]);
+        table.add_row([Printable(row).to_string(), row.reason.clone(), shown(&row.message) + &closed]);
     }
     table
 }
@@ -135,9 +136,7 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
 
 /// On one line, and not too long.
 pub(super) fn shown(message: &str) -> String {
-    let plain = |sign: char| if sign.is_control() { '\u{fffd}' } else { sign };
-    let cut: String = message.chars().take(SHOWN).map(plain).collect();
-    if cut.len() < message.len() { cut + "…" } else { cut }
+    shortened(message, SHOWN).into_owned()
 }
 
 impl<'a> Listed<'a> {

@@ -55,8 +55,11 @@ impl Rejects {
         if let Some(Command::Retry(retry)) = self.command {
             return retry.run(config, line, &shutdown).await;
         }
-        let own = services::provide(&mut config, Services { nats: false, postgres: true }).await?;
+        let needed = Services { nats: false, postgres: true };
+        services::refuse_empty(&config, needed)?;
+        let own = services::provide(&mut config, needed).await?;
         let looking = async {
+            services::reach(&config, needed).await?;
             let mut table = table(&config).await?;
             match self.command {
                 Some(Command::Export(export)) => export.run(&config, &mut table).await,

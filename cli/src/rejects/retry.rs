@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
-use common::{Clock, Exit, Shutdown, say};
+use common::{Clock, Exit, Shutdown, say, say_json};
 use consumer::rejects::{File, Filter, Rejects};
 use producer::{is_tailed, mend};
 use sandbox::Services;
@@ -137,7 +137,7 @@ impl Retry {
             still_open: open.iter().map(|reason| reason.rejects).sum(),
         };
         if self.json {
-            say(format_args!("{}", serde_json::to_string_pretty(&retried)?));
+            say_json(&retried)?;
         } else {
             say(retried.to_text(&rejects));
         }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use common::config::{Config, Flags, OnClose, Problem};
-use common::{Exit, Shutdown, say};
+use common::{Exit, Shutdown, say, say_json};
 
 use crate::account::{Account, Latency, Parked, Total};
 use crate::live::{Line, Live};
@@ -93,7 +93,7 @@ impl Up {
             config.generate.events_per_second = Some(EVENTS_PER_SECOND);
         }
         if self.fresh {
-            services::forget(&config)?;
+            services::forget(&config).await?;
         }
         let mut sandbox = services::start(&mut config, Services::BOTH).await?;
         let limit = self.input.as_ref().and(config.generate.duration);
@@ -145,9 +145,9 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<A
 
 fn show(account: &Account, json: bool) -> anyhow::Result<Exit> {
     if json {
-        say(format_args!("{}", serde_json::to_string_pretty(account)?));
+        say_json(account)?;
     } else {
-        say(format_args!("{}", account.to_text()));
+        say(account.to_text());
     }
     Ok(if account.is_well() { Exit::Ok } else { Exit::Failed })
 }

@@ -112,13 +112,50 @@ impl Stages {
         })
     }
 
-    /// Watches over the parts until all is done, or a signal ends it.
+    /// Watches over the parts until all is done, a signal ends it, or one fails; then the others are ended too.
     pub(crate) async fn until_done(
         mut self,
         sandbox: &mut Option<Sandbox>,
         mut live: Live,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Done> {
+        match self.watch(sandbox, &mut live, shutdown).await {
+            Ok((outcome, interrupted)) => {
+                Ok(Done { outcome, interrupted, consumed: self.sight.consumed, begun: self.begun })
+            }
+            Err(error) => {
+                self.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends every part at once, so that none is at work when the services end, and none when the runtime does.
+    async fn stop(mut self) {
+        for part in [&self.of_generator, &self.of_tailer, &self.of_consumers] {
+            part.stop();
+        }
+        let ended = async {
+            if !self.tailer.is_finished() {
+                let _ = (&mut self.tailer).await;
+            }
+            while self.consumers.join_next().await.is_some() {}
+            if let Some(generator) = self.generator.as_mut().filter(|generator| !generator.is_finished()) {
+                let _ = generator.await;
+            }
+        };
+        if tokio::time::timeout(STOPPING, ended).await.is_err() {
+            tracing::debug!("a part of the run did not stop in time");
+        }
+    }
+
+    /// What the tailer has met, and whether a signal ended it.
+    async fn watch(
+        &mut self,
+        sandbox: &mut Option<Sandbox>,
+        live: &mut Live,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<(Outcome, bool)> {
         let mut tick = tokio::time::interval(live.period());
         tick.tick().await;
         let limit = self.limit;
@@ -170,7 +207,7 @@ impl Stages {
             ended.context("a consumer panicked")??;
         }
         live.draw(&self.sight.now());
-        Ok(Done { outcome, interrupted, consumed: self.sight.consumed, begun: self.begun })
+        Ok((outcome, interrupted))
     }
 }
 

@@ -106,8 +106,13 @@ impl Evidence {
         } else if !self.in_database || !self.ledger.twice.is_empty() || (missing && is_closed) {
             Verdict::Broken
         } else if !self.ledger.beyond().is_empty() {
-            // It has grown since its account, and another one will come.
-            if reading.is_some() { Verdict::Open } else { Verdict::Broken }
+            // It has grown since its totals, and others will come. Where its checkpoint is on another machine, rows that
+            // follow each other up to the last one are taken for that.
+            let present = &self.ledger.present;
+            let is_whole = present.missing_up_to(present.last()).is_empty();
+            let begins = present.ranges().first().is_some_and(|(first, _)| *first >= 1);
+            let grows = self.tailer.is_none() && begins && (is_whole || !is_settled);
+            if reading.is_some() || grows { Verdict::Open } else { Verdict::Broken }
         } else if !missing {
             Verdict::Holds
         } else if !is_settled || reading.is_some_and(|tailer| tailer.rows < account.rows_read) {

@@ -22,8 +22,11 @@ pub(crate) use show::Proof;
 
 /// Checks the law and prints what was found.
 pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+    services::refuse_empty(&config, Services::BOTH)?;
     let own = services::provide(&mut config, Services::BOTH).await?;
     let proving = Box::pin(async {
+        // The tables prove it, also where the broker is away.
+        services::reach(&config, Services { nats: false, postgres: true }).await?;
         let proof = prove(&config, shutdown).await?;
         proof.print(json)?;
         Ok(if proof.law_holds() { Exit::Ok } else { Exit::Failed })

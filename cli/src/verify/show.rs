@@ -1,6 +1,7 @@
 //! What was found, as a table with what is wrong below it for people, and as JSON for scripts.
 
-use common::{RowSet, say};
+use common::printable::printable;
+use common::{RowSet, say, say_json};
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -66,7 +67,7 @@ impl InFlight {
 impl Proof {
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            say(format_args!("{}", serde_json::to_string_pretty(self)?));
+            say_json(self)?;
         } else {
             say(self.to_text());
         }
@@ -94,7 +95,7 @@ impl Proof {
         let Some(worst) = self.broken().next() else {
             return self.gone_back.as_ref().map(|_| "`millrace heal` brings back what is missing".to_owned());
         };
-        let example = quoted(&worst.example());
+        let example = quoted(&printable(&worst.example()));
         let heals = self.broken().any(|file| !file.missing.is_empty());
         let heal = if heals { ", `millrace heal` brings back what is missing" } else { "" };
         Some(format!("`millrace explain {example}` shows a row{heal}"))
@@ -137,7 +138,7 @@ impl Checked {
 
     /// A line for each thing that is wrong with it.
     fn faults(&self) -> Vec<String> {
-        let file = &self.account.file;
+        let file = printable(&self.account.file);
         let mut faults = Vec::new();
         if !self.in_database {
             faults.push(format!(

@@ -1,5 +1,6 @@
 //! What a test stands on: a working directory of its own, the binary, and its answers.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -92,10 +93,12 @@ impl Bed {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(["--data-dir", "my data"]).args(arguments).current_dir(&self.dir).kill_on_drop(true);
-        let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("MILLRACE_"));
+        let own = std::env::vars_os()
+            .filter_map(|(name, _)| name.into_string().ok())
+            .filter(|name| name.starts_with("MILLRACE_"));
         for name in own.chain(CUSTOMARY.map(str::to_owned)) {
             command.env_remove(name);
         }
@@ -113,6 +116,13 @@ impl Bed {
     pub(crate) async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         command.envs(variables.iter().copied());
+        self.spawn(command).end().await
+    }
+
+    /// As [`Bed::run`], with a variable that need not be text.
+    pub(crate) async fn run_with_os(&self, name: &str, value: &OsStr, arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        command.env(name, value);
         self.spawn(command).end().await
     }
 

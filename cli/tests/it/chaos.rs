@@ -10,17 +10,14 @@ use serde_json::{Value, json};
 use crate::bed::{Bed, has_extension, names, until};
 
 #[tokio::test]
-async fn kills_and_stops_lose_nothing_and_double_nothing() {
+async fn strikes_of_every_kind_lose_nothing_and_double_nothing() {
     let bed = Bed::new();
-    let arguments =
-        ["chaos", "--kills", "12", "--seed", "7", "--for", "60s", "--events-per-second", "500", "--json"];
-    let ended = bed.run(&arguments).await;
+    // With this seed each kind comes before the sixth kill.
+    let ended =
+        bed.run(&["chaos", "--kills", "6", "--seed", "1", "--events-per-second", "500", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
-    assert_eq!(
-        (&report["ok"], &report["seed"], &report["interrupted"]),
-        (&json!(true), &json!(7), &json!(false))
-    );
+    assert_eq!((&report["ok"], &report["interrupted"]), (&json!(true), &json!(false)));
     for nothing in ["lost", "twice", "wrong", "open_files"] {
         assert_eq!(report[nothing], 0, "{nothing}: {report}");
     }
@@ -31,26 +28,22 @@ async fn kills_and_stops_lose_nothing_and_double_nothing() {
     let number = |of: &Value, what: &str| of[what].as_u64().unwrap_or_else(|| panic!("{what}: {of}"));
     let processes = report["processes"].as_array().unwrap();
     let sum = |what: &str| processes.iter().map(|process| number(process, what)).sum::<u64>();
-    assert_eq!((number(&report, "kills"), sum("kills"), sum("ended_by_itself")), (12, 12, 0), "{report}");
-    assert_eq!((number(&report, "stops"), sum("stops") > 0), (sum("stops"), true), "{report}");
-    assert!(
-        processes.iter().all(|process| number(process, "kills") + number(process, "stops") > 0),
-        "{report}"
-    );
+    assert_eq!((number(&report, "kills"), sum("kills"), sum("ended_by_itself")), (6, 6, 0), "{report}");
+    assert_eq!(number(&report, "stops"), sum("stops"), "{report}");
+    let strikes = &report["strikes"];
+    assert_eq!((number(strikes, "kill"), number(strikes, "stop")), (sum("kills"), sum("stops")), "{report}");
+    let kinds = strikes.as_object().unwrap();
+    assert!(kinds.len() == 13 && kinds.keys().all(|kind| number(strikes, kind) > 0), "{report}");
     let total = &report["total"];
     let tables = ["events", "duplicates", "corrupt_records"].map(|table| number(total, table));
     assert!(tables.iter().all(|rows| *rows > 0), "{report}");
-    assert_eq!(
-        (number(total, "rows_read"), number(&report, "rows")),
-        (tables.iter().sum(), tables.iter().sum())
-    );
-    assert!(number(&report, "resent") > 0 && number(&report, "redelivered") > 0, "{report}");
+    assert_eq!(number(total, "rows_read"), tables.iter().sum::<u64>());
+    assert!(number(&report, "rows") > 1_000 && number(&report, "redelivered") > 0, "{report}");
     let recovery = &report["recovery"];
-    assert!(number(recovery, "measured") > 2, "{report}");
     let ms = |what: &str| recovery["ms"][what].as_f64().unwrap();
-    assert!(0.0 < ms("p50") && ms("p50") <= ms("p99") && ms("p99") < 60_000.0, "{report}");
-    // Each fault was said, and nothing is left of a good run.
-    assert_eq!(ended.err.matches(" kill ").count(), 12, "{}", ended.err);
+    assert!(ms("p50") <= ms("p99") && ms("p99") < 60_000.0, "{report}");
+    // Each kill was logged, and nothing is left of a good run.
+    assert_eq!(ended.err.matches(" kill ").count(), 6, "{}", ended.err);
     assert!(names(&bed.data()).is_empty());
 }
 
@@ -73,9 +66,9 @@ async fn a_signal_ends_the_faults_and_there_is_a_verdict() {
 #[tokio::test]
 async fn a_killed_chaos_leaves_no_process() {
     let bed = Bed::new();
-    // This seed stops PostgreSQL with all its processes first, for 1.4 s.
-    let mut chaos = bed.start(&["chaos", "--seed", "266"]);
-    chaos.until_said("stop PostgreSQL for 1407 ms").await;
+    // This seed stops PostgreSQL with all its processes first, for 1.5 s.
+    let mut chaos = bed.start(&["chaos", "--seed", "557"]);
+    chaos.until_said("stop PostgreSQL for 1489 ms").await;
     let run = bed.data().join("chaos");
     let run = run.join(&names(&run)[0]);
     let is_any_held = |dir: &Path| names(dir).iter().any(|name| is_held(dir, name));
@@ -107,7 +100,15 @@ async fn services_of_others_are_refused() {
         assert!(ended.err.starts_with(&line), "{}", ended.err);
         assert!(!bed.data().exists(), "nothing has begun");
     }
-    for wrong in [&["--kills", "0"][..], &["--consumers", "0"], &["--for", "soon"], &["--seed", "x"]] {
+    let wrong = [
+        &["--kills", "0"][..],
+        &["--consumers", "0"],
+        &["--for", "soon"],
+        &["--seed", "x"],
+        &["--only", "flood"],
+        &["--only", "stop", "--kills", "3"],
+    ];
+    for wrong in wrong {
         let ended = Bed::new().run(&[&["chaos"], wrong].concat()).await;
         assert_eq!(ended.code, Some(2), "{wrong:?}: {ended:?}");
     }

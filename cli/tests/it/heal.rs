@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, rows, until};
+use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, messages, rows, until};
 
 /// Every row in the tables: its origin, and what tells it apart.
 const ORIGINS: &str = "
@@ -194,6 +194,92 @@ async fn rows_that_the_stream_no_longer_has_are_put_back_from_archived_files() {
 }
 
 #[tokio::test]
+async fn rule_heal_signs_only_what_it_counted() {
+    let archived = Archived::with_backup().await;
+    archived.put_back().await;
+    archived.purge().await;
+    // A machine that has none of the checkpoints.
+    let elsewhere = Bed::with_services(&archived.nats.url(), &archived.database);
+    let healed = elsewhere.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(1), "{healed:?}");
+    assert!(
+        healed.out.contains("are not accounted for: ") && healed.out.contains("a.csv has no checkpoint here")
+    );
+    for bed in [&elsewhere, &archived.bed] {
+        let verified = bed.run(&["verify"]).await;
+        assert_eq!(verified.code, Some(1), "{verified:?}");
+        let refused = bed.run(&["consumer", "run"]).await;
+        assert!(refused.code == Some(1) && refused.err.contains("run `millrace heal`"), "{refused:?}");
+    }
+    let again = elsewhere.run(&["heal", "--json"]).await;
+    assert_eq!((again.code, again.json()["gaps"].as_array().unwrap().len()), (Some(1), 1), "{again:?}");
+    // Rows that come anew do not hide what is lost.
+    elsewhere.write("my data/landing/new.csv", rows(2_000..=2_009));
+    let refused = elsewhere.run(&["up", "--once"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(elsewhere.run(&["heal"]).await.code, Some(1));
+    let refused = archived.bed.run(&["consumer", "run"]).await;
+    assert!(refused.err.contains("not every file was held against its checkpoint"), "{refused:?}");
+
+    // The files of both machines are held by now.
+    let healed = archived.bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert_eq!(archived.bed.sql("select count(*) from events where event_id is not null").await, "910");
+    assert_eq!(elsewhere.run(&["verify"]).await.code, Some(0));
+    finds_nothing(&elsewhere).await;
+}
+
+#[tokio::test]
+async fn rule_heal_signs_only_what_it_counted_unless_a_person_accepts_the_loss() {
+    let archived = Archived::with_backup().await;
+    archived.put_back().await;
+    archived.purge().await;
+    let elsewhere = Bed::with_services(&archived.nats.url(), &archived.database);
+    assert_eq!(elsewhere.run(&["heal"]).await.code, Some(1));
+    let accepted = elsewhere.run(&["heal", "--accept-loss"]).await;
+    assert_eq!(accepted.code, Some(0), "{accepted:?}");
+    assert_eq!(elsewhere.run(&["verify"]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn files_that_begin_while_it_heals_do_not_keep_it_from_signing() {
+    let archived = Archived::with_backup().await;
+    let bed = &archived.bed;
+    archived.put_back().await;
+    archived.purge().await;
+    let jetstream = jetstream(&archived.nats.url()).await;
+    let arrive = async |name: &str, numbers| {
+        let before = messages(&jetstream).await;
+        bed.write(&format!("my data/landing/{name}"), rows(numbers));
+        until(name, async || messages(&jetstream).await >= before + 12).await;
+    };
+    let tailer = bed.start(&["producer", "tail"]);
+    arrive("before.csv", 1_990..=1_999).await;
+    let (hold, reached) = (bed.path("hold"), bed.path("hold.reached"));
+    bed.write("hold", "");
+    // Each time that it has looked at files and database, and has published what is missing.
+    let fault = format!("heal_published:{}", hold.display());
+    let healing = async { bed.run_with(&[("FAULT_POINT", &fault)], &["heal"]).await };
+    let meanwhile = async {
+        for round in 0.. {
+            until("it is held", async || reached.exists()).await;
+            arrive(&format!("new_{round}.csv"), 2_000 + 10 * round..=2_009 + 10 * round).await;
+            std::fs::remove_file(&hold).unwrap();
+            until("it goes on", async || !reached.exists()).await;
+            bed.write("hold", "");
+        }
+    };
+    let healed = tokio::select! {
+        healed = healing => healed,
+        () = meanwhile => unreachable!("files begin for ever"),
+    };
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert_eq!(bed.sql("select count(*) from stream_gaps").await, "0");
+    tailer.signal(Signal::TERM);
+    tailer.end().await;
+}
+
+#[tokio::test]
 async fn a_healing_that_is_killed_is_run_again() {
     let archived = Archived::with_backup().await;
     let (bed, origins) = (&archived.bed, &archived.origins);
@@ -201,12 +287,10 @@ async fn a_healing_that_is_killed_is_run_again() {
     for point in ["heal_corrected", "heal_sent", "heal_published", "heal_consumed"] {
         let killed = bed.run_with(&[("FAULT_POINT", point)], &["heal"]).await;
         assert_eq!(killed.code, None, "{point}: {killed:?}");
-        if point != "heal_consumed" {
-            let refused = bed.run(&["consumer", "run"]).await;
-            assert!(refused.err.contains("run `millrace heal`"), "{point}: {refused:?}");
-        }
+        let refused = bed.run(&["consumer", "run"]).await;
+        assert!(refused.err.contains("run `millrace heal`"), "{point}: {refused:?}");
         let verified = bed.run(&["verify"]).await;
-        assert_eq!(verified.code, Some(i32::from(point != "heal_consumed")), "{point}: {verified:?}");
+        assert_eq!(verified.code, Some(1), "{point}: {verified:?}");
     }
     heals(bed, origins).await;
 }
@@ -232,6 +316,52 @@ async fn what_nobody_has_any_more_is_named() {
         (&json!([[3, 3], [5, 5]]), &json!(false)),
         "{json}"
     );
+}
+
+#[tokio::test]
+async fn rows_of_a_file_that_a_tailer_reads_are_healed_beside_it() {
+    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
+    bed.write("in/a.csv", rows(1..=300));
+    let up = bed.start(&["up", "--input", "in"]);
+    bed.until_sql("select count(*) from events", "300").await;
+    let origins = bed.sql(ORIGINS).await;
+    until("its position is written", async || {
+        bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
+    })
+    .await;
+    // Neither the stream nor the database has them, and the tailer knows that they were acknowledged.
+    jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    bed.sql("delete from events where source_row > 200").await;
+    let healed = bed.run(&["heal"]).await;
+    assert_eq!(healed.code, Some(0), "{healed:?}");
+    assert!(healed.out.contains("in/a.csv: rows 201-300 put back from the file"), "{healed:?}");
+    assert_eq!(bed.sql(ORIGINS).await, origins);
+    bed.append("in/a.csv", rows(301..=310).strip_prefix(HEADER).unwrap());
+    bed.until_sql("select count(*) from events", "310").await;
+    up.signal(Signal::INT);
+    up.end().await;
+}
+
+#[tokio::test]
+async fn lost_rows_of_a_file_that_is_not_finished_are_a_failure() {
+    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
+    bed.write("in/a.csv", rows(1..=300));
+    let up = bed.start(&["up", "--input", "in"]);
+    bed.until_sql("select count(*) from events", "300").await;
+    until("its position is written", async || {
+        bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
+    })
+    .await;
+    jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    bed.sql("delete from events where source_row > 200").await;
+    bed.kill(up).await;
+    // A row in the middle is no event any more, so that the rows behind it may not be those that were read.
+    let text = std::fs::read_to_string(bed.path("in/a.csv")).unwrap();
+    let (head, rest) = text.split_at(text.match_indices(",view,").nth(100).unwrap().0);
+    bed.write("in/a.csv", format!("{head}{}", rest.replacen(",view,", ",wiev,", 1)));
+    let healed = bed.run(&["heal"]).await;
+    assert!(healed.out.contains("in/a.csv: rows 201-300 cannot be had: "), "{healed:?}");
+    assert_eq!(healed.code, Some(1), "{healed:?}");
 }
 
 #[tokio::test]
@@ -302,7 +432,7 @@ async fn nats_conf_permits_the_operator_to_heal() {
     let generated: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let conf = include_str!("../../../nats.conf")
         .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
-        .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+        .replace("http: \"127.0.0.1:8222\"", "")
         .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
     let passwords = ["PRODUCER", "CONSUMER", "OPERATOR"].map(|user| format!("{user}_PASSWORD: secret\n"));
     std::fs::write(&path, passwords.concat() + &conf).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::bed::{Bed, HEADER, copy, rows, until};
+use crate::bed::{Bed, HEADER, copy, jetstream, messages, rows, until};
 
 const LINE: &str = "stream lost data, publishing again";
 /// Where the private nats-server keeps streams.
@@ -33,10 +33,14 @@ async fn run_until(bed: &Bed, (file, of_file): (&str, &str), all: &str) {
     bed.kill(up).await;
 }
 
-/// Starts `up` on a stream that lost data: it says so once, and everything is there.
-async fn is_noticed_and_healed(bed: &Bed, events: u64) {
+/// Starts `up` on a stream that lost data: it says so once, every row is sent again to those that are `left`, and
+/// everything is there.
+async fn is_noticed_and_healed(bed: &Bed, left: u64, events: u64) {
     let mut up = bed.start(&UP);
     up.until_said(LINE).await;
+    // The table had every row before: only the stream shows that they were sent.
+    let stream = jetstream(&bed.nats()).await;
+    until("every row is sent again", async || messages(&stream).await >= left + events).await;
     up.signal(Signal::INT);
     let ended = up.end().await;
     assert_eq!((ended.code, ended.err.matches(LINE).count()), (Some(0), 1), "{ended:?}");
@@ -54,7 +58,7 @@ async fn rule_loss_is_noticed_when_the_store_is_deleted() {
     let bed = bed_with_open_files();
     run_until(&bed, ("a.csv", "300"), "400").await;
     fs::remove_dir_all(bed.data().join(STORE)).unwrap();
-    is_noticed_and_healed(&bed, 400).await;
+    is_noticed_and_healed(&bed, 0, 400).await;
 }
 
 #[tokio::test]
@@ -67,5 +71,5 @@ async fn rule_loss_is_noticed_when_an_older_copy_of_the_store_is_put_back() {
     run_until(&bed, ("a.csv", "400"), "520").await;
     fs::remove_dir_all(bed.data().join(STORE)).unwrap();
     copy(&bed.path("backup"), &bed.data().join(STORE));
-    is_noticed_and_healed(&bed, 520).await;
+    is_noticed_and_healed(&bed, 400, 520).await;
 }

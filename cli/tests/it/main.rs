@@ -16,5 +16,8 @@ mod heal; // a database that has lost rows
 mod replay; // the stream once more
 mod rejects; // rejected rows that are mended and sent again
 mod refusals; // wrong use, wrong configuration, services that are not there
+mod hostile; // file names, headers and values that are made to harm who looks at them
+mod looking; // commands that only look, where nothing is or nothing answers
 mod stack; // the running Compose stack, where there is one
 mod layering; // who may know whom
+mod catalogue; // which tests there are, as the documentation has it

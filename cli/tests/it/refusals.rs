@@ -1,8 +1,13 @@
 //! Wrong use, wrong configuration, and services that refuse us.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::process::{Signal, kill_process};
 use secrecy::ExposeSecret as _;
 
-use crate::bed::{Bed, Ended};
+use crate::bed::{Bed, Ended, names, rows, until};
 
 /// Exit 2, one line on standard error, and nothing was started.
 fn assert_refused(bed: &Bed, ended: &Ended, line: &str) {
@@ -77,6 +82,113 @@ async fn fresh_is_for_private_services_only() {
         let bed = Bed::new().with(variable, url);
         let line = format!("--fresh empties private services only, but {variable} names another one");
         assert_refused(&bed, &bed.run(&["up", "--fresh", "--count", "1"]).await, &line);
+    }
+}
+
+#[tokio::test]
+async fn rule_only_own_files_are_deleted_by_fresh() {
+    let bed = Bed::new().with("MILLRACE_TAIL__CHECKPOINT_DIR", "pictures");
+    bed.write("in/a.csv", rows(1..=5));
+    bed.write("pictures/holiday.jpg", "mine");
+    bed.write("pictures/album/2024.json", "mine");
+    bed.write("my data/sandbox/notes.txt", "mine");
+    bed.write("my data/landing/later.csv.part", "mine");
+    let up = ["up", "--once", "--input", "in", "--json"];
+    assert_eq!(bed.run(&up).await.json()["rows_written"], 5);
+    let fresh = bed.run(&[&up[..], &["--fresh"]].concat()).await;
+    assert_eq!(fresh.json()["rows_written"], 5, "it begins from nothing");
+    for name in [
+        "pictures/holiday.jpg",
+        "pictures/album/2024.json",
+        "my data/sandbox/notes.txt",
+        "my data/landing/later.csv.part",
+    ] {
+        assert_eq!(fs::read_to_string(bed.path(name)).unwrap(), "mine", "{name}");
+    }
+    // Nothing is deleted while a tailer, of whatever process, is at work there.
+    let positions = names(&bed.path("pictures"));
+    let tailer = Bed::new();
+    tailer.write("in/x.csv", "");
+    let checkpoints = bed.path("pictures");
+    let nats = sandbox::testing::nats().await;
+    let url = nats.url();
+    let other = tailer
+        .with("NATS_URL", url.expose_secret())
+        .with("MILLRACE_TAIL__CHECKPOINT_DIR", checkpoints.to_str().unwrap());
+    let _running = other.start(&["producer", "tail"]);
+    until("a tailer is there", async || producer::is_tailed(&checkpoints).await.unwrap()).await;
+    let refused = bed.run(&[&up[..], &["--fresh"]].concat()).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("another producer tails pictures"), "{}", refused.err);
+    assert!(bed.data().join("sandbox/password").exists() && names(&bed.path("pictures")) == positions);
+}
+
+#[tokio::test]
+async fn rule_directories_are_apart_before_anything_starts() {
+    for (toml, input, line) in [
+        (
+            "[tail]\nlanding_dir = \"x\"\narchive_dir = \"x\"",
+            None,
+            "tail.archive_dir makes the archive directory, x, the same as",
+        ),
+        (
+            "[tail]\narchive_dir = \"my data/landing/done\"",
+            None,
+            "tail.archive_dir makes the archive directory, my data/landing/done, lie in",
+        ),
+        (
+            "",
+            Some("to_archive"),
+            "the archive directory, my data/archive, the same as the landing directory, to_archive",
+        ),
+        ("", Some("my data/sandbox"), "the private services' directory"),
+    ] {
+        let bed = Bed::new();
+        bed.write("millrace.toml", toml);
+        std::os::unix::fs::symlink("my data/archive", bed.path("to_archive")).unwrap();
+        let mut command = vec!["up", "--once"];
+        if let Some(input) = input {
+            command.extend(["--input", input]);
+        }
+        let ended = bed.run(&command).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains(line) && ended.err.lines().count() == 1, "{}", ended.err);
+        assert!(!bed.data().exists(), "nothing has begun");
+    }
+}
+
+#[tokio::test]
+async fn variables_that_are_no_text_and_levels_that_are_none_are_named() {
+    let bed = Bed::new().with("LOG_LEVEL", "loud");
+    let line = "environment variable LOG_LEVEL: log.level = \"loud\": \"loud\" is not a level; write error, warn, info";
+    assert_refused(&bed, &bed.run(&["up", "--count", "1"]).await, line);
+    let bytes = OsStr::from_bytes(b"postgres://me:hunter2\xff@host/db");
+    let bed = Bed::new();
+    for command in
+        [&["up", "--count", "1"][..], &["status"], &["producer", "check", "x.csv"], &["consumer", "run"]]
+    {
+        let ended = bed.run_with_os("DATABASE_URL", bytes, command).await;
+        assert_refused(&bed, &ended, "environment variable DATABASE_URL: it is not UTF-8 text");
+        assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+        let ended = bed.run_with_os("SOMEBODY_ELSES", bytes, &[command, &["--print-config"]].concat()).await;
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_ends_up_with_its_name_and_without_a_panic() {
+    for service in [0, 1] {
+        let bed = Bed::new();
+        bed.write("in/a.csv", rows(1..=5));
+        let up = bed.start(&["up", "--input", "in"]);
+        bed.until_sql("select count(*) from events", "5").await;
+        let (pid, _) = bed.services()[service];
+        kill_process(pid, Signal::KILL).unwrap();
+        let ended = up.end().await;
+        let name = ["nats-server", "PostgreSQL"][service];
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(!ended.err.contains("panicked") && !ended.err.contains("JoinError"), "{}", ended.err);
+        assert!(ended.err.lines().any(|line| line.starts_with(&format!("error: {name}"))), "{}", ended.err);
     }
 }
 

@@ -50,11 +50,12 @@ async fn rule_export_edit_and_retry_leave_no_reject_open_and_the_law_holds() {
     assert_eq!(loaded.json()["total"]["corrupt_records"], 10, "{loaded:?}");
 
     let told = bed.run(&["rejects"]).await.out;
-    assert!(told.contains("bad_price") && told.contains("messy.csv:6  column price: \"abc\""), "{told}");
+    // Which row is the example depends on which writer was the first.
+    assert!(told.contains("bad_price") && told.contains("  column price: \""), "{told}");
     assert!(told.contains("10 open rejects"), "{told}");
     let told =
         bed.run(&["rejects", "--reason", "bad_price", "--file", "messy.csv", "--limit", "1"]).await.out;
-    assert!(told.contains("messy.csv:6") && told.contains("2 open rejects; 1 of them not shown"), "{told}");
+    assert!(told.contains("messy.csv:") && told.contains("2 open rejects; 1 of them not shown"), "{told}");
 
     let [exported] = &bed.export("fix").await[..] else { panic!("one file") };
     let text = fs::read(exported).unwrap();

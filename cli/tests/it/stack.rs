@@ -11,14 +11,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull;
-use common::config;
 use common::health::{Ask, Service};
+use common::nats::{self, User};
 use common::stream::STREAM;
-use secrecy::SecretString;
+use common::{Shutdown, config};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::bed::{HEADER, jetstream, until};
+use crate::bed::{HEADER, until};
 
 /// What a person is promised who drops a file.
 const SOON: Duration = Duration::from_secs(1);
@@ -132,9 +132,13 @@ async fn the_producer_and_each_consumer_are_alive_and_ready() {
 #[tokio::test]
 #[ignore = "needs the Compose stack"]
 async fn a_user_of_the_broker_may_do_what_it_needs_and_nothing_else() {
-    let user = async |name: &str| jetstream(&SecretString::from(variable(name))).await;
-    let (producer, consumer, operator) =
-        (user("PRODUCER_URL").await, user("CONSUMER_URL").await, user("OPERATOR_URL").await);
+    let connect = async |user: User, name: &str| {
+        let config = config::Nats { url: Some(variable(name).into()), ..config::Nats::default() };
+        nats::connect_as(&config, user, "test", &Shutdown::new()).await.unwrap().jetstream
+    };
+    let producer = connect(User::Producer, "PRODUCER_URL").await;
+    let consumer = connect(User::Consumer, "CONSUMER_URL").await;
+    let operator = connect(User::Operator, "OPERATOR_URL").await;
     assert!(operator.get_stream(STREAM).await.is_ok());
     assert!(consumer.get_stream(STREAM).await.is_ok());
     // What is refused is not answered.

@@ -1,5 +1,6 @@
 //! Settings from the environment and from `.env`: `MILLRACE_SECTION__KEY`, and the names that are customary.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use figment::value::Value;
@@ -19,10 +20,13 @@ const CUSTOMARY: [(&str, &str); 8] = [
     ("GENERATE", "generate.enabled"),
 ];
 
+/// What the names of all others begin with.
+const OWN: &str = "MILLRACE_";
+
 /// Settings in rising order: `.env` (absent is fine) below the real environment.
 pub(super) fn settings(
     dot_env: &Path,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<Setting>, Problem> {
     let mut from_file = Vec::new();
     if dot_env.is_file() {
@@ -31,10 +35,26 @@ pub(super) fn settings(
             from_file.push(line.map_err(|error| Problem::dot_env(&error))?);
         }
     }
-    let environment: Vec<_> = environment.collect();
+    let environment: Vec<_> =
+        environment.filter_map(|variable| text(variable).transpose()).collect::<Result<_, _>>()?;
     let mut settings = of(&from_file, ".env");
     settings.extend(of(&environment, "environment variable"));
     Ok(settings)
+}
+
+/// A variable of ours as text. Others may hold anything, and are left alone.
+fn text((name, value): (OsString, OsString)) -> Result<Option<(String, String)>, Problem> {
+    let shown = name.to_string_lossy().into_owned();
+    if !shown.starts_with(OWN) && CUSTOMARY.iter().all(|(name, _)| *name != shown) {
+        return Ok(None);
+    }
+    match (name.into_string(), value.into_string()) {
+        (Ok(name), Ok(value)) => Ok(Some((name, value))),
+        // Its value may be a secret.
+        _ => Err(Problem::new(format!(
+            "environment variable {shown}: it is not UTF-8 text; write it anew, or unset it"
+        ))),
+    }
 }
 
 /// Customary names first, so that `MILLRACE_…` beats them.
@@ -44,7 +64,7 @@ fn of(variables: &[(String, String)], place: &str) -> Vec<Setting> {
         Some(Setting::new(key, format!("{place} {name}"), customary_value(name, value)))
     });
     let own = variables.iter().filter_map(|(name, value)| {
-        let key = name.strip_prefix("MILLRACE_")?.to_lowercase().replace("__", ".");
+        let key = name.strip_prefix(OWN)?.to_lowercase().replace("__", ".");
         Some(Setting::new(&key, format!("{place} {name}"), own_value(&key, value)))
     });
     customary.chain(own).collect()

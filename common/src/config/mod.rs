@@ -4,6 +4,7 @@
 //! line that names the place, the key and what to write instead.
 
 mod args;
+mod directories;
 mod environment;
 mod problem;
 mod sections;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::{Deserialize, Serialize};
+
+use crate::secrets;
 
 pub use args::{Args, Flags};
 pub use problem::Problem;
@@ -106,17 +109,19 @@ impl Config {
             None if Path::new(FILE).is_file() => figment = figment.merge(Toml::file_exact(FILE)),
             None => {}
         }
-        for setting in environment::settings(Path::new(".env"), std::env::vars())? {
+        for setting in environment::settings(Path::new(".env"), std::env::vars_os())? {
             figment = figment.merge(setting);
         }
         for flag in &flags.0 {
             figment = figment.merge(flag.clone());
         }
         let config: Config = figment.extract().map_err(|error| Problem::of_figment(&error))?;
-        match validate::first_problem(&config) {
-            Some((key, what)) => Err(Problem::of_key(&figment, &key, &what)),
-            None => Ok(Loaded { config, figment }),
+        let wrong = validate::first_problem(&config).or_else(|| directories::first_overlap(&config));
+        if let Some((key, what)) = wrong {
+            return Err(Problem::of_key(&figment, &key, &what));
         }
+        [&config.nats.url, &config.database.url].into_iter().flatten().for_each(secrets::keep_url);
+        Ok(Loaded { config, figment })
     }
 
     /// [`Config::load`] with the flags that every command takes.

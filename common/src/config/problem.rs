@@ -61,8 +61,12 @@ impl Problem {
             Kind::UnknownVariant(found, known) => {
                 format!("{place}: {key} = \"{found}\" is not known; write one of {}", known.join(", "))
             }
-            // The TOML parser's own text has several lines, the last of which says what is wrong.
-            Kind::Message(text) if key.is_empty() => format!("{place}: {}", one_line(text)),
+            // The TOML parser's own text has several lines, the last of which says what is wrong. Those between show the
+            // text of the file, which may hold a password.
+            Kind::Message(text) if key.is_empty() => {
+                let said: Vec<&str> = text.lines().filter(|line| !line.contains('|')).collect();
+                format!("{place}: {}", one_line(&said.join("\n")))
+            }
             kind => format!("{place}: {key}: {}", one_line(&kind.to_string())),
         })
     }

@@ -5,7 +5,7 @@ use super::*;
 
 fn load(toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let mut figment = Figment::new().merge(Toml::string(toml));
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     for setting in environment::settings(Path::new("/nonexistent/.env"), variables).unwrap() {
         figment = figment.merge(setting);
     }
@@ -84,4 +84,55 @@ fn secrets_are_hidden_when_the_configuration_is_shown() {
     let shown = loaded.show();
     assert!(shown.contains("nats.url = \"***\""), "{shown}");
     assert!(!shown.contains("secret") && !format!("{:?}", loaded.config).contains("secret"));
+}
+
+#[test]
+fn a_filter_that_would_silence_everything_is_refused() {
+    for level in ["loud", "info,loud", "producer", "", "warn,,info", "info=loud"] {
+        let variables = [("MILLRACE_LOG__LEVEL", level)];
+        let line = load("", &variables).unwrap_err();
+        assert!(
+            line.contains("log.level") && line.contains("write error, warn, info, debug or trace"),
+            "{line}"
+        );
+    }
+    for level in ["info", "WARN", "off", "warn,producer=debug", "async_nats=debug", "[span{field=1}]=trace"] {
+        load("", &[("RUST_LOG", level)]).unwrap();
+    }
+}
+
+#[test]
+fn variables_that_are_not_text_are_named_or_left_alone() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff"].concat());
+    let settings = |name: OsString, value: OsString| {
+        environment::settings(Path::new("/nonexistent/.env"), [(name, value)].into_iter())
+    };
+    assert_eq!(settings("OTHER".into(), bytes("x")).unwrap().len(), 0);
+    assert_eq!(settings(bytes("OTHER"), "x".into()).unwrap().len(), 0);
+    for (name, value) in [
+        ("DATABASE_URL".into(), bytes("postgres://me:hunter2@host/db")),
+        ("MILLRACE_LOG__LEVEL".into(), bytes("info")),
+        (bytes("MILLRACE_LOG__LEVEL"), "info".into()),
+    ] {
+        let line = settings(name, value).unwrap_err().to_string();
+        assert!(line.starts_with("environment variable ") && line.contains("not UTF-8"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn a_line_of_the_file_is_not_shown() {
+    let line = load("[nats]\nurl = \"nats://me:hunter2@host\u{1b}\"", &[]).unwrap_err();
+    assert!(line.contains("line 2, column") && !line.contains("hunter2"), "{line}");
+}
+
+#[test]
+fn a_directory_without_a_name_is_refused() {
+    for (name, key) in [("MILLRACE_DATA_DIR", "data_dir"), ("MILLRACE_TAIL__LANDING_DIR", "tail.landing_dir")]
+    {
+        let line = load("", &[(name, "")]).unwrap_err();
+        assert!(line.ends_with(&format!("{key} is empty; name a directory, or leave it out")), "{line}");
+    }
 }

@@ -33,6 +33,7 @@ pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
         ("consumer.ack_wait", Some(consumer.ack_wait), 1_000),
         ("nats.connect_timeout", Some(config.nats.connect_timeout), 100),
         ("database.answer_timeout", Some(config.database.answer_timeout), 100),
+        ("health.stall_after", config.health.stall_after, 100),
     ];
     let shares = [
         ("stream.high_water", stream.high_water, 0.1..=1.0),
@@ -49,7 +50,28 @@ pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
     let share = shares.into_iter().find_map(|(key, value, range)| out_of(key, value, &range));
     let required = events.required.iter().find_map(|column| unknown_column("events.required", column));
     let source = config.source.iter().enumerate().find_map(|(index, source)| of_source(index, source));
-    number.or(duration).or(share).or(required).or(source).or_else(|| urls(config)).or_else(|| filter(config))
+    let empty = no_directory(config);
+    number
+        .or(empty)
+        .or(duration)
+        .or(share)
+        .or(required)
+        .or(source)
+        .or_else(|| urls(config))
+        .or_else(|| filter(config))
+}
+
+/// An empty path is a variable without a value, and would be the working directory here and nothing there.
+fn no_directory(config: &Config) -> Option<(String, String)> {
+    let directories = [
+        ("data_dir", Some(&config.data_dir)),
+        ("tail.landing_dir", config.tail.landing_dir.as_ref()),
+        ("tail.archive_dir", config.tail.archive_dir.as_ref()),
+        ("tail.checkpoint_dir", config.tail.checkpoint_dir.as_ref()),
+        ("log.dir", config.log.dir.as_ref()),
+    ];
+    let empty = directories.into_iter().find(|(_, dir)| dir.is_some_and(|dir| dir.as_os_str().is_empty()));
+    empty.map(|(key, _)| (key.to_owned(), "is empty; name a directory, or leave it out".to_owned()))
 }
 
 fn clamp(value: i64) -> u64 {
@@ -114,11 +136,11 @@ fn urls(config: &Config) -> Option<(String, String)> {
 
 fn filter(config: &Config) -> Option<(String, String)> {
     let level = &config.log.level;
-    let wrong = tracing_subscriber::EnvFilter::try_new(level).is_err();
-    wrong.then(|| {
-        (
-            "log.level".to_owned(),
-            format!("= \"{level}\" is not a level; write error, warn, info, debug or trace"),
-        )
+    crate::telemetry::wrong_part(level).map(|wrong| {
+        let what = format!(
+            "= \"{level}\": \"{wrong}\" is not a level; write error, warn, info, debug or trace, or a filter such as \
+             warn,producer=debug"
+        );
+        ("log.level".to_owned(), what)
     })
 }

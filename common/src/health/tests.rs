@@ -1,5 +1,6 @@
 use super::*;
 use crate::config;
+use std::sync::Arc;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -34,10 +35,43 @@ fn a_stage_is_stuck_when_it_neither_turns_nor_rests() {
     publish.beat();
     assert!(health.stuck(Instant::now()).is_empty());
     assert_eq!(health.stuck(Instant::now() + MINUTE + Duration::from_secs(5)), ["tail"]);
-    assert_eq!(health.stuck(later), ["tail", "publish"]);
+    assert_eq!(health.stuck(later), ["publish", "tail"]);
     tail.rest();
     drop(publish);
     assert!(health.stuck(later).is_empty(), "one has no room, the other one has ended");
+}
+
+#[test]
+fn rule_no_silent_stall_work_without_progress_counts_from_its_beginning() {
+    let health = Health::default();
+    let stage = health.pulse("publish", MINUTE);
+    stage.work();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(5) {}
+    // That there is still work is no progress.
+    stage.work();
+    let later = began + MINUTE + Duration::from_millis(2);
+    assert_eq!(health.stuck(later), ["publish"]);
+    stage.rest();
+    assert!(health.stuck(later).is_empty());
+    stage.work();
+    health.limit(Some(2 * MINUTE));
+    assert!(health.stuck(later).is_empty());
+    assert_eq!(health.stuck(later + 2 * MINUTE), ["publish"]);
+}
+
+#[test]
+fn rule_no_silent_stall_and_an_outage_that_is_known_is_none() {
+    let health = Health::default();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Arc::clone(&is_away);
+    let stage = health.pulse_unless("ack", MINUTE, move || away.load(Ordering::Relaxed));
+    stage.work();
+    assert!(health.stuck(Instant::now() + 3 * MINUTE).is_empty());
+    // When it is back the stage has its whole limit.
+    is_away.store(false, Ordering::Relaxed);
+    assert!(health.stuck(Instant::now() + MINUTE / 2).is_empty());
+    assert_eq!(health.stuck(Instant::now() + 2 * MINUTE), ["ack"]);
 }
 
 #[tokio::test]

@@ -32,6 +32,15 @@ pub enum Error {
         /// The broker's word.
         word: jetstream::Error,
     },
+    /// Somebody else made or changed it so that rows would be lost, or never be read.
+    #[error(
+        "the stream {STREAM} is not as Millrace needs it: {differences}; change it back, or delete it (nats stream rm \
+         {STREAM}) and start the producer, which publishes every file again that is not closed"
+    )]
+    Foreign {
+        /// What there is and what is needed.
+        differences: String,
+    },
     /// The broker says no.
     #[error("failed to set up the stream {STREAM}")]
     Stream(#[source] Source),
@@ -39,7 +48,9 @@ pub enum Error {
     #[error("failed to set up the key-value bucket {CLOSED}")]
     Bucket(#[source] Source),
     /// The user may not do it.
-    #[error("nats-server does not allow what is needed: {word}; see the permissions in nats.conf")]
+    #[error(
+        "nats-server does not allow what is needed: {word}; see the permissions in the nats.conf of this version"
+    )]
     Denied {
         /// The server's word.
         word: String,

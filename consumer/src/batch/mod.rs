@@ -4,6 +4,7 @@
 //! of rows and of bytes, and then nothing more is pulled. Idle means batches of one row within a millisecond. Where a
 //! writer finds many rows it waits a few milliseconds for more: a full batch costs less a row than two half ones.
 
+mod id;
 mod queue;
 
 use std::collections::BTreeMap;
@@ -13,22 +14,9 @@ use common::{FileId, Origin};
 
 use crate::decode::{Corrupt, Delivery, Fate, Row};
 use crate::fetch::{Position, Reply};
+pub(crate) use id::{BatchId, BatchIds, Run};
 use queue::Held;
 pub(crate) use queue::{Batches, Queue, queue};
-
-/// A batch's key in `batches`, unique for ever and fixed before the first attempt to write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BatchId(pub(crate) i64);
-
-impl BatchId {
-    /// Ids of one run; the next run's begin behind them.
-    const OF_RUN: i64 = 1_000_000_000;
-
-    /// The first id of the run of this number.
-    pub(crate) fn first_of_run(run: i64) -> Self {
-        Self(run * Self::OF_RUN)
-    }
-}
 
 /// A row that takes the place of a rejected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +38,9 @@ pub(crate) struct Batch {
     pub(crate) replacements: Vec<Replacement>,
     /// The newest of each file.
     pub(crate) accounts: BTreeMap<FileId, FileMessage>,
+    /// How many messages it was made of.
+    pub(crate) messages: usize,
+    /// Where to acknowledge the messages of the stream's latest life.
     pub(crate) replies: Vec<Reply>,
     /// The first message and the last, of the stream's latest life where there are two.
     pub(crate) first: Position,
@@ -74,6 +65,7 @@ impl Batch {
             corrupt: Vec::new(),
             replacements: Vec::new(),
             accounts: BTreeMap::new(),
+            messages: deliveries.len(),
             replies: Vec::with_capacity(deliveries.len()),
             first: last.unwrap_or_default(),
             last: last.unwrap_or_default(),
@@ -81,9 +73,10 @@ impl Batch {
             _held: held,
         };
         for Delivery { position, reply, fetched_us, fate } in deliveries {
-            batch.replies.push(reply);
             batch.fetched_us = batch.fetched_us.min(fetched_us);
             if position.stream_created == batch.last.stream_created {
+                // One of an earlier life would acknowledge another message.
+                batch.replies.push(reply);
                 batch.first = batch.first.min(position);
             }
             match fate {

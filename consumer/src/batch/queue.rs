@@ -1,13 +1,12 @@
 //! The queue between decoding and writing, bounded by rows and by bytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use common::{Shutdown, config};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use super::{Batch, BatchId};
+use super::{Batch, BatchIds};
 use crate::decode::{Delivery, Fate};
 
 /// So many rows in the queue are load: one transaction for more of them costs the server less than two for fewer.
@@ -18,19 +17,14 @@ const FILL: Duration = Duration::from_millis(25);
 /// What a delivery takes beside its texts.
 const OVERHEAD: usize = 256;
 
-/// Makes both ends of the queue, for so many writers in the run of this number.
-pub(crate) fn queue(config: &config::Batch, writers: usize, run: i64) -> (Queue, Batches) {
+/// Makes both ends of the queue, for so many writers; batches get their ids from `ids`.
+pub(crate) fn queue(config: &config::Batch, writers: usize, ids: BatchIds) -> (Queue, Batches) {
     let (sender, receiver) = mpsc::channel(config.rows);
     // Each writer's batch, and one that waits.
     let bytes = config.bytes.saturating_mul(writers + 1).min(Semaphore::MAX_PERMITS);
     let budget = Arc::new(Semaphore::new(bytes));
     let queue = Queue { sender, budget: Arc::clone(&budget), largest: config.bytes };
-    let batches = Batches {
-        receiver: Arc::new(Mutex::new(receiver)),
-        budget,
-        limits: config.clone(),
-        next_id: Arc::new(AtomicI64::new(BatchId::first_of_run(run).0)),
-    };
+    let batches = Batches { receiver: Arc::new(Mutex::new(receiver)), budget, limits: config.clone(), ids };
     (queue, batches)
 }
 
@@ -59,7 +53,7 @@ pub(crate) struct Batches {
     receiver: Arc<Mutex<mpsc::Receiver<Delivery>>>,
     budget: Arc<Semaphore>,
     limits: config::Batch,
-    next_id: Arc<AtomicI64>,
+    ids: BatchIds,
 }
 
 impl Batches {
@@ -73,7 +67,7 @@ impl Batches {
             taken.linger(&mut receiver, linger, shutdown).await;
         }
         drop(receiver);
-        let id = BatchId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.ids.next();
         let held = Held { budget: Arc::clone(&self.budget), bytes: taken.bytes };
         Some(Batch::of(id, taken.deliveries, held))
     }

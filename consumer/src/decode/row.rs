@@ -104,6 +104,21 @@ impl Row {
         })
     }
 
+    /// The same row with short required values and without any other.
+    pub(crate) fn without_values(&self) -> Self {
+        let mut line = Line(Vec::with_capacity(USUAL_LENGTH));
+        for (name, value) in self.fields() {
+            match (name, value) {
+                ("event_type", _) => line.plain("view"),
+                ("event_id" | "event_timestamp" | "file_id" | "source_row", Some(value)) => {
+                    line.plain(&value);
+                }
+                _ => line.null(),
+            }
+        }
+        Self { line: line.0, replaces: self.replaces.clone(), ..*self }
+    }
+
     /// When it happened.
     pub(crate) fn event_timestamp(&self) -> Option<DateTime<Utc>> {
         let (_, text) = self.fields().find(|(name, _)| *name == "event_timestamp")?;

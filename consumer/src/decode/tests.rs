@@ -47,6 +47,18 @@ fn rule_versions_are_said() {
 }
 
 #[test]
+fn rule_versions_are_said_of_every_kind_of_message() {
+    let reject = r#"{"v":2,"file_id":7,"row":3,"written_us":0,"byte_start":0,"byte_end":1,"reason":"bad_price","message":"m","raw":"eA==","truncated":false}"#;
+    let account = r#"{"v":2,"file_id":7,"revision":1,"path":"a.csv","source":"s","bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
+    for (subject, body) in [(stream::REJECTED, reject), (stream::FILE, account)] {
+        let error = decoded(subject, body).unwrap_err();
+        assert_eq!((error.found, error.sequence), (2, 42), "{subject}");
+        let known = decoded(subject, &body.replace("\"v\":2", "\"v\":1")).unwrap();
+        assert!(!matches!(known, Fate::Corrupt(record) if record.stage == Stage::Decode), "{subject}");
+    }
+}
+
+#[test]
 fn a_broken_message_is_kept_under_its_origin_where_it_says_one() {
     let record = corrupt("events.view", &EVENT.replace("2024-03-13T", "2024-13-13T"));
     assert_eq!(record.origin, Some(Origin { file: FileId::from(7), row: 3 }));

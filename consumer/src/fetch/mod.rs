@@ -21,8 +21,8 @@ use common::{Clock, Outage, Passing, Shutdown, stream, until_ready};
 pub(crate) use position::Position;
 use pull::{Pull, Pulled};
 
-/// The longest turn: the broker is asked for stream and durable, a few times.
-const TURN: Duration = Duration::from_mins(2);
+/// For how long messages may wait in the stream while none comes. To set up stream and durable takes seconds.
+const WITHOUT_MESSAGE: Duration = Duration::from_mins(2);
 
 /// Why no messages can be had.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +35,15 @@ pub enum Error {
     Durable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Someone else made a durable of that name.
     #[error(
-        "the durable consumer {} {difference}, which cannot be changed; delete it, and rows that were read before \
-         are recognised and not written again",
+        "the durable consumer {} is not as Millrace needs it: {differences}; delete it (nats consumer rm {} {}): it is \
+         made again, and rows that were read before are recognised and not written again",
+        stream::DURABLE,
+        stream::STREAM,
         stream::DURABLE
     )]
     Foreign {
-        /// In what it differs.
-        difference: &'static str,
+        /// What there is and what is needed.
+        differences: String,
     },
     /// The subscription broke.
     #[error(transparent)]
@@ -104,11 +106,14 @@ impl Fetch {
         health: &Health,
         shutdown: &Shutdown,
     ) -> Result<Self, Error> {
-        let (pulse, is_subscribed) = (health.pulse("fetch", TURN), health.need("subscription"));
+        let connection = nats.clone();
+        let is_away = move || !connection.is_connected();
+        let pulse = health.pulse_unless("fetch", WITHOUT_MESSAGE, is_away);
+        let is_subscribed = health.need("subscription");
         let outage = Outage::new("the subscription");
         let acknowledged = until_ready(&nats, &outage, shutdown, || {
             pulse.beat();
-            durable::ensure(&nats.jetstream, &config)
+            Box::pin(durable::ensure(&nats.jetstream, &config))
         });
         let acknowledged = acknowledged.await?;
         let pull = Pull::start(&nats).await?;
@@ -178,7 +183,7 @@ impl Fetch {
     async fn look_again(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let set_up = until_ready(&self.nats, &self.outage, shutdown, || {
             self.pulse.beat();
-            durable::ensure(&self.nats.jetstream, &self.config)
+            Box::pin(durable::ensure(&self.nats.jetstream, &self.config))
         });
         match set_up.await {
             Ok(acknowledged) => self.acknowledged = acknowledged,

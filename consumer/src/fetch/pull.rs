@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
-use bytes::Bytes;
+use common::fault;
 use common::health::Pulse;
 use common::nats::Nats;
 use common::stream::{DURABLE, STREAM};
@@ -22,6 +22,9 @@ use super::stall::Stall;
 const MESSAGES: usize = 1_000;
 /// Bytes a request, unless the broker takes larger messages than that.
 const BYTES: usize = 2 << 20;
+/// What the broker counts of a message beside its payload: its subject and the subject to acknowledge it at, each at
+/// most a line of the protocol, of 4 KiB.
+const SUBJECTS: usize = 16 << 10;
 const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// When no message has come for so long, the durable is looked at.
@@ -67,7 +70,6 @@ pub(super) struct Pull {
     inbox: Subscriber,
     subject: String,
     reply_to: String,
-    request: Bytes,
     /// Messages that were asked for and have not come.
     outstanding: usize,
     connected: watch::Receiver<u64>,
@@ -78,12 +80,6 @@ impl Pull {
         let client = nats.client.clone();
         let reply_to = client.new_inbox();
         let inbox = client.subscribe(reply_to.clone()).await.map_err(|error| Error::Closed(error.into()))?;
-        let request = json!({
-            "batch": MESSAGES,
-            "max_bytes": BYTES.max(client.server_info().max_payload),
-            "expires": EXPIRES.as_nanos(),
-            "idle_heartbeat": HEARTBEAT.as_nanos(),
-        });
         let mut connected = nats.connected.clone();
         connected.mark_unchanged();
         Ok(Self {
@@ -91,28 +87,27 @@ impl Pull {
             inbox,
             subject: format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}"),
             reply_to,
-            request: request.to_string().into(),
             outstanding: 0,
             connected,
         })
     }
 
-    /// The next message; `pulse` beats whenever it turns to the broker or hears of it. May be dropped while it waits:
-    /// nothing is lost.
+    /// The next message. `pulse` has work from now on, and beats when the durable has nothing to deliver. May be dropped
+    /// while it waits: nothing is lost.
     pub(super) async fn next(&mut self, pulse: &Pulse) -> Result<Pulled, Error> {
         let mut stall = Stall::default();
         let mut silent_at = None;
+        pulse.work();
+        fault::hang("fetch").await;
         loop {
             // What was delivered on the connection of before is read first, and nothing asked for on the new one.
             if self.outstanding <= MESSAGES / 2 && !self.connected.has_changed().unwrap_or(false) {
-                pulse.beat();
                 self.ask().await?;
             }
             // A timer only where there is something to wait for.
             let message = if let Some(message) = self.inbox.next().now_or_never() {
                 message
             } else {
-                pulse.beat();
                 let silent_at = *silent_at.get_or_insert_with(|| Instant::now() + 2 * HEARTBEAT);
                 tokio::select! {
                     biased;
@@ -124,6 +119,10 @@ impl Pull {
                     }
                     () = tokio::time::sleep_until(silent_at) => return Err(Error::Silence),
                     Some(look) = durable::look_after(IDLE, &self.client) => {
+                        // Messages that wait while none comes are no progress, whatever else the broker sends.
+                        if look.pending == 0 || look.is_full {
+                            pulse.beat();
+                        }
                         if stall.is_certain(look) {
                             return Err(Error::Stalled { pending: look.pending });
                         }
@@ -155,8 +154,17 @@ impl Pull {
     }
 
     async fn ask(&mut self) -> Result<(), Error> {
+        // A server that comes back may take larger messages than before. One that does not fit a request would hold
+        // back all messages behind it.
+        let largest = self.client.server_info().max_payload.saturating_add(SUBJECTS);
+        let request = json!({
+            "batch": MESSAGES,
+            "max_bytes": BYTES.max(largest),
+            "expires": EXPIRES.as_nanos(),
+            "idle_heartbeat": HEARTBEAT.as_nanos(),
+        });
         self.client
-            .publish_with_reply(self.subject.clone(), self.reply_to.clone(), self.request.clone())
+            .publish_with_reply(self.subject.clone(), self.reply_to.clone(), request.to_string().into())
             .await
             .map_err(|error| Error::Closed(error.into()))?;
         self.outstanding += MESSAGES;

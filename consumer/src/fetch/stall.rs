@@ -25,8 +25,11 @@ mod tests {
 
     #[test]
     fn only_messages_for_which_nobody_waits_twice_in_a_row_are_stalled() {
-        let stalled = Look { pending: 5, waiting: 0 };
-        let (waited_for, empty) = (Look { pending: 5, waiting: 1 }, Look { pending: 0, waiting: 0 });
+        let stalled = Look { pending: 5, waiting: 0, is_full: false };
+        let (waited_for, empty) = (
+            Look { pending: 5, waiting: 1, is_full: false },
+            Look { pending: 0, waiting: 0, is_full: false },
+        );
         for fine in [waited_for, empty] {
             let mut stall = Stall::default();
             assert!(!stall.is_certain(stalled));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use common::config::{Config, Problem};
-use common::{Exit, Shutdown, say};
+use common::{Exit, Shutdown, say_json, say_line};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -82,11 +82,16 @@ impl Replay {
             anyhow::bail!("no message of sequences {first_sequence} to {last_sequence} is one of those");
         }
         match (json, fates) {
-            (true, fates) => say(serde_json::to_string_pretty(&as_json(&report, fates.as_deref()))?),
+            (true, fates) => say_json(&as_json(&report, fates.as_deref()))?,
             (false, Some(fates)) => tell_fates(&report, &fates),
             (false, None) => tell(&report),
         }
         Ok(Exit::Ok)
+    }
+
+    /// Whether it only tells what would be.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
     }
 
     fn options(self) -> Options {
@@ -155,7 +160,7 @@ fn begin(report: &Report) -> String {
 
 fn tell(report: &Report) {
     let counts = &report.counts;
-    say(format_args!(
+    say_line(format_args!(
         "{}: {} inserted, {} there already, {} duplicates and {} corrupt records added",
         begin(report),
         HumanCount(counts.events),
@@ -166,13 +171,13 @@ fn tell(report: &Report) {
 }
 
 fn tell_fates(report: &Report, fates: &[Fates]) {
-    say(format_args!("{}; nothing was written", begin(report)));
-    say(format_args!(
+    say_line(format_args!("{}; nothing was written", begin(report)));
+    say_line(format_args!(
         "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
         "day", "type", "messages", "inserted", "skipped", "conflicts"
     ));
     for one in fates {
-        say(format_args!(
+        say_line(format_args!(
             "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
             one.day.as_deref().unwrap_or(""),
             one.event_type,

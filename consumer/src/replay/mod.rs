@@ -19,7 +19,7 @@ use common::config::Config;
 use common::stream::STREAM;
 use common::{Clock, Shutdown, nats};
 
-use crate::batch::{Batch, BatchId};
+use crate::batch::{Batch, BatchId, BatchIds, Run};
 use crate::connect;
 use crate::decode::{self, NewerVersion};
 use crate::progress::Progress;
@@ -138,10 +138,8 @@ pub(crate) async fn run(
 ) -> Result<Report, Error> {
     let clock = Clock::System;
     let mut ready = prepare(config, &options, clock, &shutdown).await?;
-    let run: i64 = sqlx::query_scalar(include_str!("../../../sql/next_run.sql"))
-        .fetch_one(&mut ready.session)
-        .await
-        .map_err(Error::database("take a number for this run"))?;
+    let run = Run::begin(&mut ready.session).await.map_err(Error::database("take a number for this run"))?;
+    let ids = BatchIds::of(run);
     let Ready { nats, database, stream, name, selection, read, is_cut, mut session } = ready;
     let purpose = match &options.table {
         Some(table) => Purpose::Table(table.quoted()),
@@ -150,20 +148,19 @@ pub(crate) async fn run(
     let mut report = report(&name, &selection, is_cut.then_some(read + 1));
     watch(position, &selection, read);
     let replica = Arc::from(format!("replay {name}"));
-    let mut writer = Writer::new(database, replica, purpose, clock, Arc::new(Progress::new()));
+    let mut writer = Writer::new(database, replica, ids.clone(), purpose, clock, Arc::new(Progress::new()));
     let mut source = Source::new(nats, stream, Some(name.clone()), selection.clone(), read, clock);
     let mut pace = Pace::new(options.rate);
-    let mut ids = (BatchId::first_of_run(run).0..).map(BatchId);
     let mut is_made = false;
     while let Some(mut chunk) = source.chunk(&shutdown).await? {
         let messages = std::mem::take(&mut chunk.messages);
         let before = report.messages;
-        if let Some((batch, id)) = batch(messages, &selection)?.zip(ids.next()) {
+        if let Some(batch) = batch(messages, &selection)? {
             if let Some(table) = options.table.as_ref().filter(|_| !std::mem::replace(&mut is_made, true)) {
                 table::make(&mut session, table, &name).await?;
             }
             report.messages += batch.len() as u64;
-            report.counts += writer.write(Batch::alone(id, batch), &shutdown).await?.counts;
+            report.counts += writer.write(Batch::alone(ids.next(), batch), &shutdown).await?.counts;
         }
         position.read.store(chunk.up_to, Relaxed);
         source.done(chunk).await;
@@ -193,7 +190,7 @@ pub(crate) async fn preview(
     while let Some(mut chunk) = source.chunk(&shutdown).await? {
         if let Some(deliveries) = batch(std::mem::take(&mut chunk.messages), &selection)? {
             report.messages += deliveries.len() as u64;
-            preview.add(&Batch::alone(BatchId(0), deliveries)).await?;
+            preview.add(&Batch::alone(BatchId::default(), deliveries)).await?;
         }
         position.read.store(chunk.up_to, Relaxed);
         source.done(chunk).await;

@@ -56,7 +56,7 @@ impl Preview {
     async fn note(&mut self, batch: &Batch) -> sqlx::Result<()> {
         let origins = || batch.corrupt.iter().map(|record| record.origin);
         self.0.execute("begin").await?;
-        copy(&mut self.0, INCOMING, BatchId(0), &batch.rows).await?;
+        copy(&mut self.0, INCOMING, BatchId::default(), &batch.rows).await?;
         self.0.execute(include_str!("../../../sql/replay_preview_rows.sql")).await?;
         sqlx::query(include_str!("../../../sql/replay_preview_rejects.sql"))
             .bind(origins().map(|origin| origin.map(|origin| origin.file.get())).collect::<Vec<_>>())

@@ -1,5 +1,6 @@
 //! The careful path: rows go into a temporary table, from there the new ones into `events` and those whose event id
-//! belongs to another row into `duplicates`. Rows that PostgreSQL refuses are found by halving.
+//! belongs to another row into `duplicates`. Rows that PostgreSQL refuses, because
+//! of a value or because of their size, are found by halving.
 
 use std::ops::Range;
 
@@ -44,7 +45,7 @@ pub(super) async fn insert(
                 connection.execute("release savepoint part").await?;
                 continue;
             }
-            Err(error) if verdict::of(&error) == Verdict::BadData => error,
+            Err(error) if matches!(verdict::of(&error), Verdict::BadData | Verdict::TooLarge) => error,
             Err(error) => return Err(error.into()),
         };
         connection.execute("rollback to savepoint part; release savepoint part").await?;
@@ -54,12 +55,37 @@ pub(super) async fn insert(
             parts.push(part.start..middle);
             continue;
         }
-        refused.push(refused::record(&rows[part.start], &error));
+        let row = &rows[part.start];
+        if verdict::of(&error) == Verdict::TooLarge
+            && !is_taken_without_values(connection, batch.id, row, table).await?
+        {
+            return Err(error.into());
+        }
+        refused.push(refused::record(row, &error));
         if rows.len() >= LARGE && refused.len() * 2 > rows.len() {
             return Err(Error::MostlyRefused { rows: rows.len(), example: error.to_string() });
         }
     }
     Ok(refused)
+}
+
+/// Whether PostgreSQL accepts `row` without its optional values, so that a limit which it exceeds is due to those and
+/// not to a trigger, say, that fails for every row. Nothing of it stays.
+async fn is_taken_without_values(
+    connection: &mut PgConnection,
+    batch: BatchId,
+    row: &Row,
+    table: Option<&str>,
+) -> Result<bool, Error> {
+    connection.execute("savepoint probe").await?;
+    let row = row.without_values();
+    let settled = settle(connection, batch, std::slice::from_ref(&row), &mut Tally::default(), table).await;
+    connection.execute("rollback to savepoint probe; release savepoint probe").await?;
+    match settled.as_ref().map_err(verdict::of) {
+        Err(Verdict::TooLarge) => Ok(false),
+        Err(Verdict::Retry) => settled.map(|()| false).map_err(Error::from),
+        Ok(()) | Err(_) => Ok(true),
+    }
 }
 
 /// All of `rows`, or none.
@@ -79,10 +105,11 @@ async fn settle(
         tally.file(None).events += new;
         known -= new;
     } else {
-        let new = by_file(connection, include_str!("../../../sql/insert_new.sql")).await?;
-        known -= count(&new);
-        for (file, rows) in new {
-            tally.file(file).events += rows;
+        let new: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as(include_str!("../../../sql/insert_new.sql")).fetch_all(&mut *connection).await?;
+        for (file, block, bits, rows) in new {
+            known -= rows;
+            tally.add_events(file, block, bits, rows);
         }
         if known > 0 {
             // A statement of its own: see the file.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use common::{Clock, FileId};
 
 use super::tally::Tally;
@@ -18,6 +19,8 @@ use crate::progress::Progress;
 #[must_use = "what is not acknowledged is delivered again"]
 pub(crate) struct Committed {
     replies: Vec<Reply>,
+    /// When the stream was made from which they came.
+    pub(crate) stream_created: DateTime<Utc>,
     pub(crate) counts: Counts,
     /// The files of which it held rows or accounts.
     pub(crate) files: BTreeSet<i64>,
@@ -30,10 +33,11 @@ impl Committed {
         let now_us = clock.micros();
         // A row that was there before says nothing about how long rows take.
         let fresh = if counts.redelivered == 0 { &*batch.rows } else { &[] };
-        let latencies = fresh.iter().map(|row| u64::try_from(now_us - row.written_us).unwrap_or(0));
+        let latencies =
+            fresh.iter().map(|row| u64::try_from(now_us.saturating_sub(row.written_us)).unwrap_or(0));
         progress.committed(counts, latencies);
         tracing::debug!(
-            batch = batch.id.0,
+            batch = batch.id.number,
             rows = batch.replies.len(),
             events = counts.events,
             duplicates = counts.duplicates,
@@ -44,7 +48,7 @@ impl Committed {
         let rows = batch.rows.iter().map(|row| row.origin.file);
         let corrupt = batch.corrupt.iter().filter_map(|record| Some(record.origin?.file));
         let files = rows.chain(corrupt).chain(batch.accounts.keys().copied()).map(FileId::get).collect();
-        Self { replies: batch.replies, counts, files }
+        Self { replies: batch.replies, stream_created: batch.last.stream_created, counts, files }
     }
 
     /// Where to acknowledge them.

@@ -20,7 +20,7 @@ pub(crate) async fn copy(
     batch: BatchId,
     rows: &[Row],
 ) -> Result<(), sqlx::Error> {
-    let end = format!("{}\n", batch.0);
+    let end = format!("{}\n", batch.number);
     let mut copy = connection.copy_in_raw(statement).await?;
     let mut chunk = Vec::with_capacity(CHUNK + (CHUNK >> 4));
     for row in rows {

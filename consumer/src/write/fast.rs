@@ -26,7 +26,8 @@ pub(super) async fn insert(
     }
     copy(connection, EVENTS, batch.id, &batch.rows).await?;
     for row in &batch.rows {
-        tally.file(Some(row.origin.file.get())).events += 1;
+        let number = row.origin.row;
+        tally.add_events(row.origin.file.get(), number >> 6, 1 << (number & 63), 1);
     }
     Ok(())
 }

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::health::Pulse;
-use common::{Clock, Shutdown};
+use common::{Clock, Shutdown, fault};
 
 use crate::backoff::Backoff;
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchIds, Run};
 use crate::connect::{self, Database};
 use crate::going_back;
 use crate::progress::Progress;
@@ -83,6 +83,17 @@ pub(crate) enum Purpose {
     Table(String),
 }
 
+/// What earlier attempts to write a batch have shown.
+#[derive(Debug, Default)]
+struct Known {
+    /// The outcome of one is unknown.
+    may_have_committed: bool,
+    /// A batch of its number is recorded: the same one, or another.
+    number_is_taken: bool,
+    /// `record_id` gives numbers that are used.
+    record_ids_are_taken: bool,
+}
+
 /// One connection that writes, made anew whenever it breaks.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -92,6 +103,7 @@ pub(crate) struct Writer {
     lost: Option<Backend>,
     habit: Habit,
     replica: Arc<str>,
+    ids: BatchIds,
     purpose: Purpose,
     clock: Clock,
     progress: Arc<Progress>,
@@ -99,34 +111,35 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Connects with the first batch. `replica` is its name in `batches`.
+    /// Connects with the first batch. `replica` is its name in `batches`, and `ids` are those of its batches.
     pub(crate) fn new(
         database: Database,
         replica: Arc<str>,
+        ids: BatchIds,
         purpose: Purpose,
         clock: Clock,
         progress: Arc<Progress>,
     ) -> Self {
         let pulse = progress.health().pulse("write", ATTEMPT);
         let habit = Habit::default();
-        Self { database, session: None, lost: None, habit, replica, purpose, clock, progress, pulse }
+        Self { database, session: None, lost: None, habit, replica, ids, purpose, clock, progress, pulse }
     }
 
     /// Writes `batch`, however long the database is away. Only a fault that needs a person, or `shutdown` when it
     /// stops, is an error.
-    pub(crate) async fn write(&mut self, batch: Batch, shutdown: &Shutdown) -> Result<Committed, Error> {
+    pub(crate) async fn write(&mut self, mut batch: Batch, shutdown: &Shutdown) -> Result<Committed, Error> {
         let began_us = self.clock.micros();
         let mut path = match self.purpose {
             Purpose::Table(_) => Path::Careful,
             Purpose::Live | Purpose::Replay => self.habit.path(),
         };
-        let mut backoff = Backoff::new(batch.id.0.unsigned_abs());
-        // Whether an earlier attempt may have committed although we have not heard of it.
-        let mut doubt = false;
+        let mut backoff = Backoff::new(batch.id.number.unsigned_abs());
+        let mut known = Known::default();
         loop {
             self.pulse.beat();
+            fault::hang("write").await;
             let tried = Instant::now();
-            let error = match self.attempt(&batch, path, doubt, began_us).await {
+            let error = match self.attempt(&mut batch, path, &mut known, began_us).await {
                 Ok(Attempt::Committed(tally)) => {
                     self.database.outage.succeeded_after(tried);
                     self.habit.learn(tally.has_conflicts());
@@ -141,10 +154,13 @@ impl Writer {
                 Err(error) => error,
             };
             match error.verdict() {
-                Verdict::Conflict | Verdict::BadData if path == Path::Fast => path = Path::Careful,
-                Verdict::Recorded if !doubt => doubt = true,
+                Verdict::Conflict | Verdict::BadData | Verdict::TooLarge if path == Path::Fast => {
+                    path = Path::Careful;
+                }
+                Verdict::BatchTaken => known.number_is_taken = true,
+                Verdict::RecordTaken => known.record_ids_are_taken = true,
                 Verdict::Retry => {
-                    doubt = true;
+                    known.may_have_committed = true;
                     self.lost = self.session.take().map(|session| session.backend).or(self.lost);
                     self.database.outage.failed(&error);
                     if !backoff.wait(shutdown.stopped()).await {
@@ -158,9 +174,9 @@ impl Writer {
 
     async fn attempt(
         &mut self,
-        batch: &Batch,
+        batch: &mut Batch,
         path: Path,
-        doubt: bool,
+        known: &mut Known,
         began_us: i64,
     ) -> Result<Attempt, Error> {
         let unseen = if self.session.is_none() { self.database.last_commit.get() } else { None };
@@ -173,8 +189,26 @@ impl Writer {
             if let Some(last) = unseen {
                 going_back::find(connection, last).await?;
             }
-            if doubt && let Some(tally) = record::find(connection, batch).await? {
+            if (known.may_have_committed || known.number_is_taken)
+                && let Some(tally) = record::find(connection, batch, &self.replica).await?
+            {
                 return Ok(Attempt::Committed(tally));
+            }
+            if known.number_is_taken {
+                // By another batch: no attempt under this number can have committed.
+                self.ids.change_to(Run::begin(connection).await?);
+                let (taken, id) = (batch.id, self.ids.next());
+                tracing::warn!(
+                    taken = taken.number,
+                    used = id.number,
+                    "a batch number is taken by another batch, a new one is used; \
+                     the sequence `runs` does not go on where the table `batches` does"
+                );
+                batch.id = id;
+                known.number_is_taken = false;
+            }
+            if std::mem::take(&mut known.record_ids_are_taken) {
+                record::advance_ids(connection).await?;
             }
             let made = record::Made { replica: &self.replica, began_us, purpose: &self.purpose };
             transaction::attempt(connection, batch, path, made).await

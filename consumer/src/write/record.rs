@@ -1,7 +1,9 @@
 //! What a transaction holds besides rows: corrupt records, accounts of files, and the batch's own record with its
 //! counts by file.
 
-use chrono::DateTime;
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use common::wire::FileMessage;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -34,7 +36,7 @@ pub(super) async fn corrupt<'a>(
         return Ok(());
     }
     let kept: Vec<(Option<i64>, i64)> = sqlx::query_as(include_str!("../../../sql/insert_corrupt.sql"))
-        .bind(batch.id.0)
+        .bind(batch.id.number)
         .bind(column(&records, |record| record.origin.map(|origin| origin.file.get())))
         .bind(column(&records, |record| record.origin.map(|origin| origin.row)))
         .bind(column(&records, |record| record.span.map(|(start, _)| start)))
@@ -55,6 +57,12 @@ pub(super) async fn corrupt<'a>(
         tally.file(file).corrupt += new;
         tally.redelivered -= new;
     }
+    Ok(())
+}
+
+/// Puts the numbers of corrupt records behind those that are used.
+pub(super) async fn advance_ids(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../../sql/advance_record_ids.sql")).execute(connection).await?;
     Ok(())
 }
 
@@ -112,9 +120,9 @@ pub(super) async fn batch(
 ) -> Result<bool, sqlx::Error> {
     let total = tally.total();
     let files: Vec<_> = tally.files.iter().filter_map(|(file, added)| Some(((*file)?, *added))).collect();
-    let (files, spans) = (files.iter(), spans.iter());
-    sqlx::query_scalar(include_str!("../../../sql/record_batch.sql"))
-        .bind(batch.id.0)
+    let (files, spans, blocks) = (files.iter(), spans.iter(), tally.blocks.iter());
+    let settled: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../../sql/record_batch.sql"))
+        .bind(batch.id.number)
         .bind(made.replica)
         .bind(batch.last.stream_created)
         .bind(number(batch.first.sequence))
@@ -124,7 +132,7 @@ pub(super) async fn batch(
         .bind(total.duplicates)
         .bind(tally.redelivered)
         .bind(total.corrupt)
-        .bind(batch.rows.iter().map(|row| row.written_us).min().and_then(DateTime::from_timestamp_micros))
+        .bind(oldest_written(batch))
         .bind(DateTime::from_timestamp_micros(batch.fetched_us))
         .bind(DateTime::from_timestamp_micros(made.began_us))
         .bind(column(&files, |(file, _)| *file))
@@ -135,14 +143,33 @@ pub(super) async fn batch(
         .bind(column(&spans, |(_, span)| span.first))
         .bind(column(&spans, |(_, span)| span.last))
         .bind(*made.purpose != Purpose::Live)
-        .fetch_one(connection)
-        .await
+        .bind(batch.id.run)
+        .bind(column(&blocks, |((file, _), _)| *file))
+        .bind(column(&blocks, |((_, block), _)| *block))
+        .bind(column(&blocks, |(_, bits)| *bits))
+        .fetch_all(connection)
+        .await?;
+    if settled.is_empty() {
+        return Ok(false);
+    }
+    // Mostly they are the rejected rows between those of the batch.
+    let settled: HashSet<(i64, i64)> = settled.into_iter().collect();
+    Ok(batch.rows.iter().any(|row| settled.contains(&(row.origin.file.get(), row.origin.row))))
 }
 
-/// What the batch did, if an earlier attempt to write it has committed.
-pub(super) async fn find(connection: &mut PgConnection, batch: &Batch) -> Result<Option<Tally>, sqlx::Error> {
+/// What the batch did, if an earlier attempt of `replica` to write it has committed.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    replica: &str,
+) -> Result<Option<Tally>, sqlx::Error> {
     let found: Option<(i32, i32, i32, i32)> = sqlx::query_as(include_str!("../../../sql/find_batch.sql"))
-        .bind(batch.id.0)
+        .bind(batch.id.number)
+        .bind(batch.id.run)
+        .bind(replica)
+        .bind(batch.last.stream_created)
+        .bind(number(batch.first.sequence))
+        .bind(number(batch.last.sequence))
         .fetch_optional(connection)
         .await?;
     Ok(found.map(|(events, duplicates, redelivered, corrupt)| {
@@ -151,6 +178,12 @@ pub(super) async fn find(connection: &mut PgConnection, batch: &Batch) -> Result
         (added.events, added.duplicates, added.corrupt) = (events.into(), duplicates.into(), corrupt.into());
         tally
     }))
+}
+
+/// When its oldest row was written. A time that no file can have, of a foreign publisher, does not count.
+fn oldest_written(batch: &Batch) -> Option<DateTime<Utc>> {
+    let written = batch.rows.iter().map(|row| row.written_us);
+    written.filter(|&us| us >= 0).min().and_then(DateTime::from_timestamp_micros)
 }
 
 /// One column of many rows, as an array parameter.

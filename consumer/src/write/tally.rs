@@ -17,6 +17,8 @@ pub(super) struct Added {
 pub(super) struct Tally {
     /// By file; `None` holds records without origin.
     pub(super) files: BTreeMap<Option<i64>, Added>,
+    /// The rows among them that were added to `events`, by file and block of 64: a bit for each.
+    pub(super) blocks: BTreeMap<(i64, i64), i64>,
     /// Rows and records that were there already.
     pub(super) redelivered: i64,
 }
@@ -24,6 +26,12 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn file(&mut self, file: Option<i64>) -> &mut Added {
         self.files.entry(file).or_default()
+    }
+
+    /// `rows` of `file` were added to `events`: those that have a bit in the block.
+    pub(super) fn add_events(&mut self, file: i64, block: i64, bits: i64, rows: i64) {
+        self.file(Some(file)).events += rows;
+        *self.blocks.entry((file, block)).or_default() |= bits;
     }
 
     pub(super) fn total(&self) -> Added {

@@ -1,6 +1,8 @@
 //! One attempt to write a batch: one transaction from begin to commit.
 
-use common::fault;
+use std::collections::HashSet;
+
+use common::{Origin, fault};
 use sqlx::{Executor, PgConnection};
 
 use super::habit::Path;
@@ -8,6 +10,7 @@ use super::record::{self, Made};
 use super::tally::Tally;
 use super::{Error, Purpose, careful, fast};
 use crate::batch::Batch;
+use crate::decode::Corrupt;
 use crate::verdict::Verdict;
 
 /// How an attempt ended that did not fail.
@@ -58,7 +61,8 @@ async fn write(
         record::batch(connection, batch, made, &tally, &[]).await?;
         return Ok(Attempt::Committed(tally));
     }
-    let mut corrupt: Vec<_> = batch.corrupt.iter().collect();
+    let mut corrupt = not_events(batch);
+    tally.redelivered += i64::try_from(batch.corrupt.len() - corrupt.len()).unwrap_or(0);
     let refused;
     let mut spans = Vec::new();
     match path {
@@ -76,4 +80,13 @@ async fn write(
     record::accounts(connection, batch).await?;
     let settled_before = record::batch(connection, batch, made, &tally, &spans).await?;
     Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(tally) })
+}
+
+/// The corrupt records of `batch` whose row does not come as an event in the same batch: one origin goes to one table.
+fn not_events(batch: &Batch) -> Vec<&Corrupt> {
+    let rejected: HashSet<Origin> = batch.corrupt.iter().filter_map(|record| record.origin).collect();
+    let events = batch.rows.iter().map(|row| row.origin);
+    let both: HashSet<Origin> = events.filter(|origin| rejected.contains(origin)).collect();
+    let is_event = |record: &&Corrupt| record.origin.is_some_and(|origin| both.contains(&origin));
+    batch.corrupt.iter().filter(|record| !is_event(record)).collect()
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 pub(crate) struct Broker {
     pub(crate) url: SecretString,
+    options: Options,
     // Before the directory it lives in.
     nats: Option<Nats>,
     dir: TempDir,
@@ -18,9 +19,19 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
+        Self::start_program(None).await
+    }
+
+    /// The oldest nats-server that Millrace supports, fetched where it is not there yet.
+    pub(crate) async fn start_oldest() -> Self {
+        Self::start_program(Some(sandbox::testing::oldest_nats_server().await)).await
+    }
+
+    async fn start_program(nats_server: Option<PathBuf>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let nats = nats_in(dir.path()).await;
-        Self { url: nats.url(), nats: Some(nats), dir }
+        let options = Options { nats_server, ..Options::new(dir.path()) };
+        let nats = Nats::start(&options, dir.path()).await.unwrap();
+        Self { url: nats.url(), options, nats: Some(nats), dir }
     }
 
     /// Stops it in good order.
@@ -30,7 +41,7 @@ impl Broker {
 
     /// Starts it again at the same place.
     pub(crate) async fn start_again(&mut self) {
-        let nats = nats_in(self.dir.path()).await;
+        let nats = Nats::start(&self.options, self.dir.path()).await.unwrap();
         assert_eq!(nats.url().expose_secret(), self.url.expose_secret(), "somebody else took the port");
         self.nats = Some(nats);
     }
@@ -67,8 +78,11 @@ impl Broker {
     }
 }
 
-async fn nats_in(dir: &Path) -> Nats {
-    Nats::start(&Options::new(dir), dir).await.unwrap()
+/// User and password of a URL, which async-nats does not take from it by itself.
+pub(crate) fn options(url: &SecretString) -> async_nats::ConnectOptions {
+    let user = url.expose_secret().split_once("://").unwrap().1.split_once('@').unwrap().0;
+    let (user, password) = user.split_once(':').unwrap();
+    async_nats::ConnectOptions::new().user_and_password(user.to_owned(), password.to_owned())
 }
 
 fn copy_dir(from: &Path, to: &Path) {

@@ -10,6 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::bed::{Bed, rows};
 
+/// The query `commit` as the protocol sends it: its kind, its length, its text.
+const COMMIT: &[u8] = b"Q\0\0\0\x0bcommit\0";
+
 /// Passes everything on, but breaks the first connection on which the server answers to a COMMIT.
 async fn lose_reply_to_commit(url: &SecretString) -> (SecretString, Arc<AtomicBool>) {
     let server: PgConnectOptions = url.expose_secret().parse().unwrap();
@@ -34,7 +37,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicBool
         tokio::select! {
             read = client.read(&mut asked) => {
                 let message = &asked[..read?];
-                committing = message.windows(6).any(|word| word == b"commit");
+                committing = message == COMMIT;
                 if message.is_empty() {
                     return Ok(());
                 }
@@ -60,7 +63,7 @@ async fn rule_commit_once() {
     let replica = bed.replica();
     bed.until("select count(*) from events", 100).await;
     let counts = replica.drain().await;
-    assert!(lost.load(Ordering::SeqCst));
+    assert!(lost.load(Ordering::SeqCst), "no answer to a COMMIT was lost");
     assert_eq!((counts.events, counts.redelivered, counts.duplicates), (100, 0, 0));
     assert_eq!(bed.count("select sum(events) from batch_files").await, 100);
     assert_eq!(bed.unread().await, (0, 0));

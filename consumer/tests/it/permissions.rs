@@ -1,6 +1,7 @@
 //! `nats.conf` gives each user what its part needs.
 
 use common::{Shutdown, nats, stream};
+use futures::{FutureExt as _, StreamExt as _};
 use sandbox::testing::Log;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -14,7 +15,7 @@ fn users_of_nats_conf(broker: &Broker) -> impl Fn(&str) -> SecretString {
         let generated: Value = serde_json::from_str(&generated).unwrap();
         let conf = include_str!("../../../nats.conf")
             .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
-            .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+            .replace("http: \"127.0.0.1:8222\"", "")
             .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
         ["PRODUCER", "CONSUMER", "OPERATOR"]
             .iter()
@@ -40,11 +41,38 @@ async fn nats_conf_permits_all_that_a_consumer_does() {
     until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
     // It is made anew where it is ahead.
     bed.config.nats.url = Some(url("consumer"));
-    let consumer = nats::connect(&bed.config.nats, "test", &Shutdown::new()).await.unwrap();
+    let user = nats::User::Consumer;
+    let consumer = nats::connect_as(&bed.config.nats, user, "test", &Shutdown::new()).await.unwrap();
     let (stream, _) = stream::ensure(&consumer.jetstream, &bed.config.stream).await.unwrap();
     stream.delete_consumer(stream::DURABLE).await.unwrap();
     bed.publish_rows(rows(8, 100)).await;
     bed.until("select count(*) from events", 200).await;
     replica.drain().await;
     assert!(log.lines("nats-server refuses").is_empty(), "{:#?}", log.lines(""));
+}
+
+#[tokio::test]
+async fn nats_conf_lets_no_producer_read_what_consumers_are_sent() {
+    let broker = Broker::start().await;
+    let url = users_of_nats_conf(&broker);
+    let bed = Bed::at(sandbox::testing::postgres_database().await, url("operator")).await;
+    let mut config = bed.config.nats.clone();
+    config.url = Some(url("producer"));
+    let producer =
+        nats::connect_as(&config, nats::User::Producer, "curious", &Shutdown::new()).await.unwrap();
+    let mut read = Vec::new();
+    for inboxes in ["_INBOX.>", "_INBOX.consumer.>"] {
+        read.push(producer.client.subscribe(inboxes).await.unwrap());
+        producer.client.flush().await.unwrap();
+        let denied = || producer.denied.borrow().clone().unwrap_or_default();
+        until("it is denied", async || denied().contains(&format!("\"{inboxes}\""))).await;
+    }
+    let replica = bed.replica_with(|config| config.nats.url = Some(url("consumer")));
+    bed.publish_rows(rows(7, 100)).await;
+    bed.until("select count(*) from events", 100).await;
+    replica.drain().await;
+    producer.client.flush().await.unwrap();
+    for mut inbox in read {
+        assert!(inbox.next().now_or_never().flatten().is_none(), "it reads what a consumer was sent");
+    }
 }

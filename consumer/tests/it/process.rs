@@ -30,6 +30,11 @@ impl Bed {
 
     /// The same, killed as by `kill -9` when it reaches this point for the first time, or as often as `POINT:N` says.
     pub(crate) fn process_that_dies_at(&self, point: &str, rows: usize) -> Process {
+        self.process_with(&[("FAULT_POINT", point)], rows, Stdio::piped())
+    }
+
+    /// The same, with these variables in its environment, and its log there.
+    pub(crate) fn process_with(&self, variables: &[(&str, &str)], rows: usize, log: Stdio) -> Process {
         let dir = tempfile::tempdir().unwrap();
         let url = |url: &Option<SecretString>| url.as_ref().unwrap().expose_secret().to_owned();
         let child = Command::new(env!("CARGO_BIN_EXE_consumer"))
@@ -41,10 +46,10 @@ impl Bed {
             .env("MILLRACE_HEALTH__ENABLED", "false")
             .env("MILLRACE_CONSUMER__ACK_WAIT", "1s")
             .env("MILLRACE_BATCH__ROWS", rows.to_string())
-            .env("FAULT_POINT", point)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();

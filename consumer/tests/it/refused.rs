@@ -72,6 +72,68 @@ async fn rule_only_data_is_corrupt_a_missing_column_stops_the_consumer() {
     assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
 }
 
+/// Letters that do not compress.
+fn random(length: usize) -> String {
+    let mut seed = 0x1234_5678_9abc_def0_u64;
+    let letters = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"abcdefghijklmnopqrstuvwxyz012345"[usize::try_from(seed >> 59).unwrap()])
+    });
+    letters.take(length).collect()
+}
+
+#[tokio::test]
+async fn rule_one_value_stops_nobody() {
+    let bed = Bed::start().await;
+    sqlx::query("create index on events (session_id)").execute(&bed.pool).await.unwrap();
+    let (long, deep) = (random(4_000), 60_000);
+    let nested = format!("[{}1{}]", "[".repeat(deep), "]".repeat(deep));
+    let bad = [
+        format!(r#""customer_id":"{long}""#),
+        format!(r#""product_id":"{long}""#),
+        format!(r#""session_id":"{long}""#),
+        format!(r#""attributes":{nested}"#),
+        r#""attributes":{"n":1e999999}"#.to_owned(),
+        r#""attributes":{"n":"\u0000"}"#.to_owned(),
+        r#""price":"1e999999""#.to_owned(),
+    ];
+    let good =
+        [format!(r#""customer_name":"{long}","sku":"{long}""#), format!(r#""attributes":{{"{long}":1}}"#)];
+    let mut all = rows(7, 50);
+    for (row, more) in all[10..].iter_mut().zip(bad.iter().chain(&good)) {
+        *row = row.clone().with(more);
+    }
+    // Alone in a batch, and among others.
+    let replica = bed.replica();
+    bed.publish_rows([row(8, 1, 1).with(&bad[0])]).await;
+    bed.until("select count(*) from corrupt_records", 1).await;
+    bed.publish_rows(all).await;
+    // A time that PostgreSQL does not have.
+    let ages_ago = format!(r#""written_us":{}"#, i64::MIN);
+    let body = row(9, 1, 9).body().replace(r#""written_us":1700000000000000"#, &ages_ago);
+    bed.publish("events.view", body).await;
+    bed.until("select count(*) from events", 44).await;
+    bed.until("select count(*) from corrupt_records", 8).await;
+    let counts = replica.drain().await;
+    assert_eq!((counts.events, counts.corrupt), (44, 8));
+    let reasons =
+        "select count(*) from corrupt_records where reason = 'refused_by_database' and file_id in (7, 8)";
+    assert_eq!(bed.count(reasons).await, 8);
+}
+
+#[tokio::test]
+async fn rule_only_data_is_corrupt_a_limit_that_every_row_exceeds_stops_the_consumer() {
+    let bed = Bed::start().await;
+    let trigger = "create function deep() returns trigger language plpgsql as
+            $$ begin raise exception 'stack depth limit exceeded' using errcode = '54001'; end $$;
+        create trigger deep before insert on events for each row execute function deep()";
+    sqlx::raw_sql(trigger).execute(&bed.pool).await.unwrap();
+    bed.publish_rows([row(7, 1, 1)]).await;
+    assert!(matches!(bed.replica().end().await, Err(consumer::Error::Write(_))));
+    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(bed.unread().await, (1, 0));
+}
+
 #[tokio::test]
 async fn messages_that_make_no_sense_are_kept_by_their_place_in_the_stream() {
     let bed = Bed::start().await;
@@ -130,6 +192,24 @@ async fn rule_bytes_survive() {
             .unwrap();
     assert_eq!(kept, raw);
     assert_eq!(bed.count("select sum(corrupt) from batch_files where file_id = 7").await, 1);
+    replica.drain().await;
+}
+
+#[tokio::test]
+async fn rule_bytes_survive_of_what_is_no_message_and_of_a_row_that_was_cut() {
+    let bed = Bed::start().await;
+    let raw = b"\xff\0{".to_vec();
+    bed.jetstream.publish("events.view", raw.clone().into()).await.unwrap().await.unwrap();
+    let cut = r#"{"v":1,"file_id":7,"row":1,"written_us":0,"byte_start":0,"byte_end":9,"reason":"message_too_large","message":"m","raw":"/w==","truncated":true}"#;
+    bed.publish(stream::REJECTED, cut).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from corrupt_records", 2).await;
+    let kept: Vec<(Vec<u8>, bool)> =
+        sqlx::query_as("select raw, truncated from corrupt_records order by stream_sequence")
+            .fetch_all(&bed.pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, [(raw, false), (vec![0xff], true)]);
     replica.drain().await;
 }
 

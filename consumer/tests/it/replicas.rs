@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::config::Config;
 
-use crate::bed::{Bed, row, rows, until};
+use crate::bed::{Bed, finished, row, rows, until};
 
 /// A replica of this name with one writer.
 fn named(name: &str) -> impl Fn(&mut Config) {
@@ -58,6 +58,11 @@ async fn rule_two_statements() {
 #[tokio::test]
 async fn rule_no_hot_row() {
     let bed = Bed::start().await;
+    // The file is known already, so that its account could be updated.
+    let zero = bed.replica_with(named("zero"));
+    bed.publish_account(&finished(7, 1, 5_000)).await;
+    bed.until("select count(*) from files", 1).await;
+    zero.drain().await;
     // A transaction of replica one waits at its COMMIT with every lock that it has taken.
     let mut held = bed.pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *held).await.unwrap();

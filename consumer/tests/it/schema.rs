@@ -21,7 +21,7 @@ async fn replicas_may_migrate_at_the_same_time() {
     let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
     let applied: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(applied, 4);
+    assert_eq!(applied, 7);
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_consumer_does_not_run_on_a_schema_that_is_too_old() {
     let mut bed = Bed::start().await;
     bed.config.database.url = Some(sandbox::testing::postgres_database().await);
     let error = bed.replica().end().await.unwrap_err().to_string();
-    assert!(error.contains("at version 0, this build needs 4: run `consumer migrate`"), "{error}");
+    assert!(error.contains("at version 0, this build needs 7: run `consumer migrate`"), "{error}");
 }
 
 #[tokio::test]

@@ -32,6 +32,11 @@ pub enum Error {
     },
 }
 
+/// The file with the random number of a directory.
+pub(super) const SOURCE_ID: &str = "source_id";
+/// The ending of a file that is being written.
+pub(super) const TEMPORARY: &str = ".tmp";
+
 /// Every checkpoint in `dir`, read and nothing else: a tailer may be at work there.
 pub(crate) fn load(dir: &Path) -> Result<Vec<Checkpoint>, Error> {
     let mut checkpoints = Vec::new();
@@ -46,7 +51,7 @@ pub(crate) fn load(dir: &Path) -> Result<Vec<Checkpoint>, Error> {
 
 /// A random number that was made when the directory was new, and stays.
 pub(super) fn source_id(dir: &Path) -> Result<u64, Error> {
-    let path = dir.join("source_id");
+    let path = dir.join(SOURCE_ID);
     match fs::read_to_string(&path) {
         Ok(text) => u64::from_str_radix(text.trim(), 16).map_err(|error| Error::Unreadable {
             path,
@@ -54,7 +59,7 @@ pub(super) fn source_id(dir: &Path) -> Result<u64, Error> {
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let made = uuid::Uuid::new_v4().as_u64_pair().0;
-            replace(dir, "source_id", format!("{made:016x}\n").as_bytes())?;
+            replace(dir, SOURCE_ID, format!("{made:016x}\n").as_bytes())?;
             Ok(made)
         }
         Err(source) => Err(Error::Io { doing: "read", path, source }),
@@ -80,9 +85,9 @@ pub(super) fn write(dir: &Path, checkpoint: &Checkpoint) -> Result<(), Error> {
 }
 
 /// Temporary file, fsync, rename, fsync of the directory: after a crash either the old or the new one is there.
-fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let path = dir.join(name);
-    let temporary = dir.join(format!("{name}.tmp"));
+    let temporary = dir.join(format!("{name}{TEMPORARY}"));
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()

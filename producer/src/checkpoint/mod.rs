@@ -5,7 +5,9 @@
 
 mod ahead;
 mod disk;
+mod forget;
 mod mappings;
+mod revisions;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -16,9 +18,10 @@ use common::FileId;
 use serde::{Deserialize, Serialize};
 
 use crate::map::Mapping;
-use crate::tail::identity::Identity;
+use crate::tail::identity::{Identity, Seen};
 pub(crate) use ahead::Ahead;
 pub(crate) use disk::{Error, load};
+pub(crate) use forget::forget;
 pub(crate) use store::{Rewound, Store};
 
 /// The version of the format on disk.
@@ -36,6 +39,10 @@ pub(crate) struct Checkpoint {
     #[serde(default)]
     pub absolute: Option<PathBuf>,
     pub state: State,
+    /// The revision of the totals that were announced last, as far as that was noted: of a file that is closed it is
+    /// the last one. Older checkpoints lack it.
+    #[serde(default)]
+    pub revision: i64,
     /// Whether the stream may lack the account of a truncated file: it is sent, and sent again, until it is there.
     #[serde(default)]
     pub owes_account: bool,
@@ -52,8 +59,21 @@ pub(crate) struct Checkpoint {
     /// Pinned: the file is mapped by it whenever it is read, also after it was closed. Checkpoints of closed files
     /// that older versions have written lack it.
     pub mapping: Option<Arc<Mapping>>,
+    /// Pinned as the mapping is. Older checkpoints lack them: their files get those of the time when they are read on.
+    #[serde(default)]
+    pub limits: Option<Limits>,
     /// Where the stream was when the position was acknowledged.
     pub stream: Option<StreamPosition>,
+}
+
+/// The limits, in bytes, that decide which rows a file has: what is beyond them is a reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Of a record, which is `tail.max_record_bytes`.
+    pub max_record_bytes: usize,
+    /// Of a message, which is the broker's `max_payload`.
+    pub max_payload: usize,
 }
 
 /// What has become of a file.
@@ -62,12 +82,21 @@ pub(crate) struct Checkpoint {
 pub(crate) enum State {
     /// Rows may still be missing from the tables.
     Reading,
-    /// On its way to the archive.
-    Archiving { target: PathBuf },
+    /// On its way to the archive. It has left its place, or a copy has come there, only where it is as it was when its
+    /// totals were announced; older checkpoints do not say how that was.
+    Archiving {
+        target: PathBuf,
+        #[serde(default)]
+        announced: Option<Seen>,
+    },
+    /// Copied to the archive, which is on another file system, and perhaps still in its place.
+    Copied { target: PathBuf, announced: Seen },
     /// In the archive.
     Archived { target: PathBuf },
     /// Closed, and left in its place.
     Kept,
+    /// Closed, and about to be deleted.
+    Deleting,
     /// Closed, and deleted.
     Deleted,
     /// Rewritten or removed before it was closed. What was read of it stands; it cannot be read again.
@@ -80,13 +109,19 @@ impl State {
         !matches!(self, Self::Reading | Self::Truncated)
     }
 
+    /// Whether the file may still be in its place, so that what is noted about reading it counts.
+    fn is_in_place(&self) -> bool {
+        !matches!(self, Self::Archived { .. } | Self::Deleted | Self::Truncated)
+    }
+
     /// One word for people.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Reading => "reading",
-            Self::Archiving { .. } => "archiving",
+            Self::Archiving { .. } | Self::Copied { .. } => "archiving",
             Self::Archived { .. } => "archived",
             Self::Kept => "kept",
+            Self::Deleting => "deleting",
             Self::Deleted => "deleted",
             Self::Truncated => "truncated",
         }
@@ -132,12 +167,14 @@ impl Checkpoint {
             path: path.to_owned(),
             absolute: std::path::absolute(path).ok(),
             state: State::Reading,
+            revision: 0,
             owes_account: false,
             start: Reached::default(),
             reached: Reached::default(),
             lost: None,
             cuts: Vec::new(),
             mapping: None,
+            limits: None,
             stream: None,
         }
     }

@@ -7,10 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::FileId;
+use common::{Clock, FileId};
 
 use crate::checkpoint::disk::{self, Error, io_error};
 use crate::checkpoint::mappings::Mappings;
+use crate::checkpoint::revisions::Revisions;
 use crate::checkpoint::{Ahead, Checkpoint, State, ahead};
 
 /// All checkpoints of one directory. The reading and the publishing side share it.
@@ -20,6 +21,7 @@ pub(crate) struct Store {
     source_id: u64,
     entries: Mutex<HashMap<FileId, Entry>>,
     mappings: Mutex<Mappings>,
+    revisions: Mutex<Revisions>,
     /// Held while files are written, so that an older position never replaces a newer one.
     writing: Mutex<()>,
 }
@@ -50,12 +52,14 @@ impl Store {
             mappings.share(&mut checkpoint);
             (checkpoint.file_id, Entry { checkpoint, dirty: false })
         };
-        let entries = disk::load(dir)?.into_iter().map(entry).collect();
+        let entries: HashMap<FileId, Entry> = disk::load(dir)?.into_iter().map(entry).collect();
+        let last = entries.values().map(|entry| entry.checkpoint.revision).max().unwrap_or_default();
         Ok(Self {
             dir: dir.to_owned(),
             source_id,
             entries: Mutex::new(entries),
             mappings: Mutex::new(mappings),
+            revisions: Mutex::new(Revisions::open(dir, last)?),
             writing: Mutex::new(()),
         })
     }
@@ -88,11 +92,18 @@ impl Store {
         let _writing = self.writing.lock();
         self.mappings.lock().unwrap_or_else(PoisonError::into_inner).share(&mut checkpoint);
         disk::write(&self.dir, &checkpoint)?;
-        if !matches!(checkpoint.state, State::Reading | State::Kept | State::Archiving { .. }) {
+        if !checkpoint.state.is_in_place() {
             ahead::remove(&self.dir, checkpoint.file_id);
         }
         self.lock().insert(checkpoint.file_id, Entry { checkpoint, dirty: false });
         Ok(())
+    }
+
+    /// A revision for the next totals of any file. It is greater than every one before it, also when `clock` was put
+    /// back meanwhile, or a crash has lost all that was not on disk.
+    pub(crate) fn next_revision(&self, clock: Clock) -> Result<i64, Error> {
+        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        revisions.next(&self.dir, clock.micros())
     }
 
     /// Notes, before they are sent, how far a file's rows are sent.

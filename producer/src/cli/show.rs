@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use common::config::Config;
-use common::{Exit, say};
+use common::printable::{Printable, SHORT, printable, shortened};
+use common::{Exit, say_line};
 
 use crate::check;
 use crate::checkpoint::Store;
@@ -13,28 +14,29 @@ pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
     for path in files {
         match check::check(config, path) {
             Ok(checked) => {
-                say(format_args!(
+                say_line(format_args!(
                     "{}: {} rows, {} of them rejected, by [[source]] {}",
-                    checked.path.display(),
+                    Printable(checked.path.display()),
                     checked.rows,
                     checked.rejected,
-                    checked.source
+                    printable(&checked.source)
                 ));
                 for (column, name) in &checked.columns {
-                    say(format_args!("  {column} <- {name}"));
+                    say_line(format_args!("  {column} <- {}", shortened(name, SHORT)));
                 }
                 if !checked.attributes.is_empty() {
-                    say(format_args!("  attributes <- {}", checked.attributes.join(", ")));
+                    let names = checked.attributes.join(", ");
+                    say_line(format_args!("  attributes <- {}", shortened(&names, 10 * SHORT)));
                 }
                 for (row, why) in &checked.examples {
-                    say(format_args!("  row {row}, {why}"));
+                    say_line(format_args!("  row {row}, {}", shortened(why, 2 * SHORT)));
                 }
                 if checked.rejected > 0 {
                     exit = Exit::Failed;
                 }
             }
             Err(error) => {
-                say(format_args!("{:#}", anyhow::Error::new(error)));
+                say_line(format_args!("{:#}", anyhow::Error::new(error)));
                 exit = Exit::Failed;
             }
         }
@@ -51,14 +53,14 @@ pub(super) fn checkpoints(config: &Config) -> anyhow::Result<()> {
     );
     let mut all = Store::open(&dir)?.select(|_| true);
     all.sort_by(|a, b| a.path.cmp(&b.path));
-    say(format_args!("{:<20} {:<10} {:>10} {:>12}  file", "file_id", "state", "row", "offset"));
+    say_line(format_args!("{:<20} {:<10} {:>10} {:>12}  file", "file_id", "state", "row", "offset"));
     for one in all {
         let (row, offset) = (one.reached.row, one.reached.offset);
-        say(format_args!(
+        say_line(format_args!(
             "{:<20} {:<10} {row:>10} {offset:>12}  {}",
             one.file_id.get(),
             one.state.as_str(),
-            one.path.display()
+            Printable(one.path.display())
         ));
     }
     Ok(())

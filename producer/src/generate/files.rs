@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::config::Generate;
+use common::printable::Printable;
 use csv::ByteRecord;
 use rand::RngExt as _;
 use uuid::Builder;
@@ -69,7 +70,7 @@ impl Files {
         self.generated.rows += order.rows;
         self.generated.files += 1;
         self.progress.add_file(order.rows);
-        tracing::debug!(path = %path.display(), rows = order.rows, "file landed");
+        tracing::debug!(path = %Printable(path.display()), rows = order.rows, "file landed");
         Ok(self)
     }
 

@@ -1,16 +1,15 @@
 //! The accounts of files that the database does not know to be complete, as their checkpoints tell them.
 
-use common::Clock;
 use common::wire::FileState;
 
 use super::ledger::Ledger;
 use super::look::Before;
-use crate::checkpoint::{Checkpoint, State};
+use crate::checkpoint::{Checkpoint, Limits, State};
 use crate::map::Mapped;
 use crate::tail::Chunk;
 use crate::tail::reading::Reading;
 
-/// The accounts that are missing. Their revision is the time of the look, so that whatever a tailer has said since
+/// The accounts that are missing. Their revision is the one that they had, so that whatever a tailer has said since
 /// counts more. With `is_alone` no tailer runs, and files that are still being read are ours too.
 pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> Vec<Mapped> {
     let mut chunk = Chunk::default();
@@ -24,9 +23,12 @@ pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> V
             State::Reading => FileState::Open,
             _ if is_known && !is_behind => continue,
             State::Truncated => FileState::Truncated,
-            State::Archiving { .. } | State::Archived { .. } | State::Kept | State::Deleted => {
-                FileState::Finished
-            }
+            State::Archiving { .. }
+            | State::Copied { .. }
+            | State::Archived { .. }
+            | State::Kept
+            | State::Deleting
+            | State::Deleted => FileState::Finished,
         };
         announce(checkpoint, state, before, &mut chunk, ledger);
     }
@@ -42,9 +44,13 @@ fn announce(
 ) {
     // Without a mapping there is no source to name; the stream may have the account.
     let Some(mapping) = &checkpoint.mapping else { return };
-    let revision = before.taken.timestamp_micros();
+    let known = ledger.file(checkpoint).revision;
+    // Older checkpoints do not tell it; then it is the time of the look.
+    let had = if checkpoint.revision > 0 { checkpoint.revision } else { before.taken.timestamp_micros() };
+    let revision = known.map_or(had, |known| had.max(known.saturating_add(1)));
     if ledger.lacks_account(checkpoint.file_id, revision, checkpoint.reached.row) {
-        let mut reading = Reading::new(checkpoint.clone(), mapping, 0, 0);
-        reading.announce(state, Clock::Fixed(before.taken), chunk);
+        let none = Limits { max_record_bytes: 0, max_payload: 0 };
+        let mut reading = Reading::new(checkpoint.clone(), mapping, none);
+        reading.announce(state, revision, chunk);
     }
 }

@@ -22,10 +22,10 @@ pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, 
             return Err("the file was rewritten or removed before it was closed".to_owned());
         }
         // A crash may have cut the move on either side of it.
-        State::Archived { target } | State::Archiving { target } => {
+        State::Archived { target } | State::Archiving { target, .. } | State::Copied { target, .. } => {
             [beside(target, &archive), beside(&checkpoint.path, &landing)].concat()
         }
-        State::Kept | State::Reading => beside(&checkpoint.path, &landing),
+        State::Kept | State::Reading | State::Deleting => beside(&checkpoint.path, &landing),
     };
     let mut why = format!("{} is not there", places[0].display());
     for place in places {

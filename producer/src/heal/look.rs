@@ -7,13 +7,14 @@ use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::Stream;
 use chrono::{DateTime, Utc};
-use common::Clock;
 use common::config::Config;
 use common::nats::Nats;
 use common::stream::{self, DURABLE, Incarnation};
+use common::{Clock, FileId};
+use futures::TryStreamExt as _;
 
 use super::Error;
-use crate::checkpoint::{Checkpoint, Store};
+use crate::checkpoint::{self, Checkpoint, Store};
 
 /// How often is looked whether replicas have committed what they hold.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,11 +36,19 @@ pub struct Before {
     pub(super) delivered: u64,
 }
 
+/// The files that have a checkpoint now.
+pub(super) fn files(config: &Config) -> Result<Vec<FileId>, Error> {
+    let checkpoints = checkpoint::load(&config.checkpoint_dir())?;
+    Ok(checkpoints.into_iter().map(|checkpoint| checkpoint.file_id).collect())
+}
+
 /// How far consumers have come.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     /// When the stream was made.
     pub created: DateTime<Utc>,
+    /// The sequence of the first message that it still has.
+    pub first: u64,
     /// The sequence of its last message.
     pub last: u64,
     /// Everything up to this sequence is acknowledged.
@@ -54,7 +63,7 @@ pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<B
     let store = Arc::new(Store::open(&config.checkpoint_dir())?);
     let mut checkpoints = store.select(|_| true);
     checkpoints.sort_by(|a, b| a.path.cmp(&b.path));
-    let (events, stream) = stream::ensure(&nats.jetstream, &config.stream).await?;
+    let (events, stream) = stream::open(&nats.jetstream, &config.stream).await?;
     let delivered = settled(&events, config.consumer.ack_wait).await?;
     Ok(Before { taken, store, checkpoints, events, stream, delivered })
 }
@@ -66,12 +75,27 @@ pub(super) async fn position(nats: &Nats) -> Result<Position, Error> {
     let state = &events.cached_info().state;
     let incarnation = stream::incarnation(events.cached_info());
     let durable = durable(&events).await?;
+    let first = state.first_sequence;
     let unread =
         durable.as_ref().map_or(state.messages, |info| info.num_pending + info.num_ack_pending as u64);
     // The floor of a durable that has delivered nothing only says where the stream begins.
     let floor = durable.map(|info| info.ack_floor).filter(|floor| floor.consumer_sequence > 0);
     let acknowledged = floor.map_or(0, |floor| floor.stream_sequence);
-    Ok(Position { created: incarnation.created, last: incarnation.last_sequence, acknowledged, unread })
+    Ok(Position {
+        created: incarnation.created,
+        first,
+        last: incarnation.last_sequence,
+        acknowledged,
+        unread,
+    })
+}
+
+/// The files that were ever closed, as far as the bucket still says so.
+pub(super) async fn closed(nats: &Nats) -> Result<Vec<FileId>, Error> {
+    let bucket = stream::closed_bucket(&nats.jetstream).await?;
+    let keys = bucket.keys().await.map_err(|error| Error::Look(error.into()))?;
+    let keys: Vec<String> = keys.try_collect().await.map_err(|error| Error::Look(error.into()))?;
+    Ok(keys.iter().filter_map(|key| key.parse::<i64>().ok()).map(FileId::from).collect())
 }
 
 /// Completes when there is hardly room in the stream.

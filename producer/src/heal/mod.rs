@@ -90,7 +90,7 @@ pub struct Heal {
     config: Config,
     nats: Nats,
     clock: Clock,
-    /// Held where no tailer runs, so that files which are not closed are ours too.
+    /// Held where no tailer runs, which would announce the files that are not closed, and make room in the stream.
     lock: Option<Lock>,
 }
 
@@ -115,6 +115,18 @@ impl Heal {
     /// How far consumers have come.
     pub async fn position(&self) -> Result<Position, Error> {
         look::position(&self.nats).await
+    }
+
+    /// The files that were closed, on whatever machine their producer is.
+    pub async fn closed_files(&self) -> Result<Vec<FileId>, Error> {
+        look::closed(&self.nats).await
+    }
+
+    /// The files that have a checkpoint here by now. One that [`Heal::look`] did not find has begun since: a tailer writes
+    /// its checkpoint before it sends anything of it, so that no message of it can have been lost before.
+    pub async fn files(&self) -> Result<Vec<FileId>, Error> {
+        let config = self.config.clone();
+        tokio::task::spawn_blocking(move || look::files(&config)).await?
     }
 
     /// Completes when the stream is so full that consumers have to read on before more can be published.
@@ -174,6 +186,7 @@ impl Heal {
         tokio::select! {
             biased;
             Some(_) = loss.recv() => Err(Error::Lost),
+            Some(Err(panic)) = aids.join_next() => Err(panic.into()),
             () = shutdown.draining() => Err(Error::Stopped),
             ended = both => ended,
         }
@@ -193,7 +206,6 @@ impl Heal {
         let files = reread::Files {
             config: self.config.clone(),
             max_payload: self.nats.client.server_info().max_payload,
-            is_alone: self.lock.is_some(),
         };
         tokio::task::spawn_blocking(move || {
             files.republish(&before, &mut ledger, &outlet, &progress)?;

@@ -14,7 +14,7 @@ use common::{Origin, RowSet};
 use super::find::find;
 use super::ledger::Ledger;
 use super::{Before, Error, Outlet, Progress};
-use crate::checkpoint::{Checkpoint, Reached, State, Store};
+use crate::checkpoint::{Checkpoint, Limits, Reached, Store};
 use crate::map::{Mapped, Mapping, Unmappable, source_of};
 use crate::tail::buffer::Buffer;
 use crate::tail::content::Got;
@@ -27,8 +27,6 @@ pub(super) struct Files {
     pub(super) config: Config,
     /// The broker's limit.
     pub(super) max_payload: usize,
-    /// Whether no tailer runs, which would have the files that are not closed.
-    pub(super) is_alone: bool,
 }
 
 impl Files {
@@ -45,7 +43,7 @@ impl Files {
             if missing.is_empty() {
                 continue;
             }
-            match self.file(checkpoint, &before.store) {
+            match self.file(checkpoint, &missing, &before.store) {
                 Ok(file) => file.republish(&missing, ledger, outlet, progress)?,
                 Err(why) => ledger.cannot(checkpoint.file_id, why),
             }
@@ -53,11 +51,14 @@ impl Files {
         Ok(())
     }
 
-    /// The file of a checkpoint, if it still gives the rows that it gave.
-    fn file<'a>(&'a self, checkpoint: &'a Checkpoint, store: &Store) -> Result<Reread<'a>, String> {
-        if !self.is_alone && checkpoint.state == State::Reading {
-            return Err("the tailer that runs has not closed the file yet".to_owned());
-        }
+    /// The file of a checkpoint, if it still gives the rows that it gave. A tailer may be reading on in it: the rows up to
+    /// the checkpoint stay what they are, and nobody else sends them again.
+    fn file<'a>(
+        &'a self,
+        checkpoint: &'a Checkpoint,
+        missing: &RowSet,
+        store: &Store,
+    ) -> Result<Reread<'a>, String> {
         let path = find(checkpoint, &self.config)?;
         let mapping = match &checkpoint.mapping {
             Some(mapping) => Arc::clone(mapping),
@@ -65,13 +66,27 @@ impl Files {
         };
         let file = Reread { files: self, checkpoint, path, mapping };
         let then = checkpoint.reached;
-        let now = match file.rows(|_, _| Ok(())) {
+        let mut too_large = None;
+        let note = |first: Row, messages: Vec<Mapped>| {
+            let sizes = (first..).zip(messages.iter().map(|message| message.payload.len()));
+            let of_missing = sizes.filter(|(row, size)| *size > self.max_payload && missing.contains(*row));
+            too_large = too_large.into_iter().chain(of_missing).max_by_key(|(_, size)| *size);
+            Ok(())
+        };
+        let now = match file.rows(note) {
             Ok(now) => now,
             Err(Error::File { path, source }) => return Err(cannot(&path, &source)),
             Err(error) => return Err(error.to_string()),
         };
         if (now.row, now.published, now.rejected) == (then.row, then.published, then.rejected) {
-            return Ok(file);
+            // The row would be another one if it were cut to fit.
+            return too_large.map_or(Ok(file), |(row, size)| {
+                Err(format!(
+                    "row {row} makes a message of {size} bytes, and the broker's max_payload is {} now; set it to at \
+                     least {size} and run `millrace heal` again",
+                    self.max_payload
+                ))
+            });
         }
         Err(format!(
             "{} gives {} events and {} rejected rows now, and gave {} and {}",
@@ -147,13 +162,16 @@ impl Reread<'_> {
         let (mut buffer, seen) = Buffer::open(&self.path, &start).map_err(failed)?;
         let begun = Checkpoint { reached: start, ..self.checkpoint.clone() };
         let Files { config, max_payload, .. } = self.files;
-        let mut reading = Reading::new(begun, &self.mapping, *max_payload, config.tail.max_record_bytes);
+        let now = Limits { max_record_bytes: config.tail.max_record_bytes, max_payload: *max_payload };
+        let mut reading = Reading::new(begun, &self.mapping, now);
         loop {
             let got = buffer.fill().map_err(failed)?;
             // What a file has grown by since is another story, and may have changed its last line.
             let at_end = buffer.cut(reached.offset) || got != Got::More;
             let (mut chunk, first) = (Chunk::default(), reading.checkpoint.reached.row + 1);
-            reading.take(&mut buffer, at_end, seen.written_us, &mut chunk);
+            reading
+                .take(&mut buffer, at_end, seen.written_us, &mut chunk)
+                .map_err(|error| failed(io::Error::other(error)))?;
             each(first, chunk.messages)?;
             if at_end {
                 return Ok(reading.checkpoint.reached);

@@ -6,6 +6,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 use common::config::{Config, Source, UnknownColumns};
 use common::event::{COLUMNS, ORIGIN_COLUMN};
+use common::printable::{SHORT, shortened};
 use serde::{Deserialize, Serialize};
 
 use crate::map::EventTypeRule;
@@ -105,7 +106,7 @@ impl Mapping {
                 Unmappable(format!(
                     "[[source]] {} takes {column} from a column \"{name}\", but the header is: {}",
                     source.name,
-                    header.join(", ")
+                    shown(&header)
                 ))
             })?;
             columns.insert(column.clone(), field);
@@ -136,7 +137,7 @@ impl Mapping {
             return Err(Unmappable(format!(
                 "column \"{}\" maps to nothing and unknown_columns = \"park\"; map it in a [[source]], or write \
                  unknown_columns = \"keep\" or \"ignore\"",
-                header[field]
+                shortened(&header[field], SHORT)
             )));
         }
         let id_fields = id_fields(source, &columns, &header)?;
@@ -180,8 +181,13 @@ fn no_column(header: &[String], missing: &str) -> Unmappable {
         "no column for {missing}; expected one of {}, found {}; name it in a [[source]]: columns = {{ {missing} = \
          \"…\" }}",
         names.join(", "),
-        header.join(", ")
+        shown(header)
     ))
+}
+
+/// A header for people, who need not see all of it.
+fn shown(header: &[String]) -> String {
+    shortened(&header.join(", "), SHORT).into_owned()
 }
 
 fn aliases(column: &str) -> &'static [&'static str] {
@@ -223,5 +229,20 @@ mod tests {
         let line = resolve(&Source::default(), "when,what").unwrap_err();
         assert!(line.contains("no column for event_type; expected one of event_type, event,"), "{line}");
         assert!(line.contains("found when, what"), "{line}");
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_mapped_is_shown_shortened_and_without_control_characters() {
+        let long = "\u{1b}[2Jsecret,".to_owned() + &"x".repeat(60_000);
+        let by_name = Source { columns: [("price".to_owned(), "p".to_owned())].into(), ..Source::default() };
+        let strict = Source { unknown_columns: Some(UnknownColumns::Park), ..Source::default() };
+        for (source, header) in [
+            (&Source::default(), long.clone()),
+            (&by_name, long.clone()),
+            (&strict, format!("event,time,\u{1b}{}", "x".repeat(60_000))),
+        ] {
+            let line = resolve(source, &header).unwrap_err();
+            assert!(line.len() < 1_000 && !line.contains('\u{1b}') && line.contains("\\u{1b}"), "{line}");
+        }
     }
 }

@@ -20,6 +20,12 @@ use crate::tail::records::Field;
 /// Subjects are kept for this many event types; beyond it they are made anew.
 const KEPT_SUBJECTS: usize = 1_000;
 
+/// The longest value of a column that PostgreSQL has an index on (`sql/migrations/0002_indexes.sql`), in bytes. An entry
+/// of a B-tree index holds 2,704 bytes with its header: <https://www.postgresql.org/docs/current/btree.html>.
+const LONGEST_INDEXED: usize = 2_600;
+/// How much of a value that is too long is shown, in characters.
+const SHOWN: usize = 40;
+
 /// Where a record stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
@@ -59,6 +65,11 @@ impl Mapper {
         let fields = COLUMNS.map(|column| mapping.columns.get(column).copied());
         let required = mapping.required.iter().filter_map(|name| number(name)).collect();
         Self { mapping, fields, required, subjects: HashMap::new(), max_payload, hashed: Vec::new() }
+    }
+
+    /// Forgets what rows have settled, before they are read again from the first one on.
+    pub(crate) fn rewind(&mut self) {
+        self.mapping.time_form = None;
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -176,6 +187,11 @@ impl Mapper {
         if let Some(address) = ip_address {
             values::ip_address(address)
                 .map_err(|refusal| self.at_column(column::IP_ADDRESS, address, refusal))?;
+        }
+        for column in [column::CUSTOMER_ID, column::PRODUCT_ID] {
+            if let Some(long) = value(column).filter(|value| value.len() > LONGEST_INDEXED) {
+                return Err(self.too_long(column, &long));
+            }
         }
         let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
         let user_agent = value(column::USER_AGENT);
@@ -302,6 +318,13 @@ impl Mapper {
 
     fn missing(&self, column: usize) -> Rejection {
         self.at_column(column, "", (Reason::MissingValue, "is empty, but every row needs it".to_owned()))
+    }
+
+    fn too_long(&self, column: usize, value: &str) -> Rejection {
+        let length = value.len();
+        let what = format!("… has {length} bytes; this column is indexed and takes {LONGEST_INDEXED}");
+        let shown: String = value.chars().take(SHOWN).collect();
+        self.at_column(column, &shown, (Reason::ValueTooLong, what))
     }
 
     fn at_column(&self, column: usize, value: &str, (reason, what): Refusal) -> Rejection {

@@ -55,7 +55,8 @@ pub enum Error {
 /// How many rows the edited file at `path` has, where it can be sent as a whole.
 pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
     let read = |source| check::Error::Read { path: path.to_owned(), source };
-    let mut beginning = Buffer::open(path, &Reached::default()).map_err(read)?.0;
+    let open = |path: PathBuf| Buffer::open(&path, &Reached::default());
+    let (mut beginning, _) = std::fs::canonicalize(path).and_then(open).map_err(read)?;
     beginning.fill().map_err(read)?;
     let Some(delimiter) = delimiter_of_edited(beginning.rest()) else {
         return Err(Error::NotEdited { path: path.to_owned() });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::stream;
+use common::{Passing as _, stream};
 use tokio::sync::mpsc;
 
 use super::{Error, Publisher};
@@ -14,10 +14,20 @@ impl Publisher {
     /// all that is on its way is sent again, or, where the stream lost what it had acknowledged, everything that is not
     /// closed.
     pub(super) async fn look_again(&mut self, chunks: &mut mpsc::Receiver<Chunk>) -> Result<(), Error> {
-        let Ok((events, now)) = stream::ensure(&self.nats.jetstream, &self.config.stream).await else {
-            // Not ready yet: it stays in doubt.
-            return Ok(());
+        let (events, now) = match stream::open(&self.nats.jetstream, &self.config.stream).await {
+            Ok(found) => found,
+            // It stays in doubt, and is asked for again.
+            Err(error) if error.passes() || matches!(error, stream::Error::NoRoom { .. }) => {
+                if self.nats.is_connected() {
+                    self.outage.failed(&error);
+                    // Logged as what it is.
+                    self.pulse.beat();
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
         };
+        self.outage.succeeded();
         self.is_in_doubt = false;
         if !loss::is_lost(&events, now, &self.position()).await {
             for (number, subject, payload) in self.window.late(Duration::ZERO) {

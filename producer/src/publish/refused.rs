@@ -22,7 +22,7 @@ impl Default for Refused {
 
 impl Refused {
     /// It refused once more.
-    pub(super) fn tell(&mut self, why: &Why) {
+    pub(super) fn log(&mut self, why: &Why) {
         if !self.told && self.since.elapsed() > SAID_AFTER {
             tracing::warn!(%why, "the stream takes no messages; waiting");
             self.told = true;

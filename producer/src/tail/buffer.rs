@@ -71,6 +71,12 @@ impl Buffer {
         self.at += length;
     }
 
+    /// Goes back to an `offset` of the file that was passed since the last [`Buffer::fill`].
+    pub(crate) fn move_back(&mut self, offset: u64) {
+        let passed = usize::try_from(self.offset() - offset).unwrap_or(usize::MAX);
+        self.at = self.at.saturating_sub(passed);
+    }
+
     /// The file's offset of the rest.
     pub(crate) fn offset(&self) -> u64 {
         self.base + self.at as u64

@@ -1,13 +1,13 @@
 //! The bytes of a file from an offset on: as they are, or out of gzip or zstd.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
+use rustix::fs::OFlags;
 
+use crate::tail::compressed;
 use crate::tail::identity::{Seen, TAIL};
 
 /// A file that is open for reading.
@@ -38,38 +38,34 @@ pub(crate) enum Got {
     Unfinished,
 }
 
-/// Whether the name says that the file is compressed.
-pub(crate) fn is_compressed(path: &Path) -> bool {
-    matches!(ending(path).as_str(), "gz" | "zst")
-}
-
-/// What follows the name's last dot, in small letters.
-fn ending(path: &Path) -> String {
-    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
 impl Content {
     /// Opens the file at `offset` of its uncompressed bytes. Also returns how it looks, and the bytes before the
     /// offset, up to 4 KiB; fewer than there should be where the file is shorter than that.
     pub(crate) fn open(path: &Path, offset: u64) -> io::Result<(Self, Seen, Vec<u8>)> {
-        let mut file = File::open(path)?;
-        let seen = Seen::from(&file.metadata()?);
+        // What is no file, and what a link points to that came into the file's place, is never opened.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        let seen = Seen::from(&metadata);
         let before = offset.min(TAIL as u64);
         let skipped = offset - before;
-        let plain = if is_compressed(path) { None } else { Some(file.try_clone()?) };
-        let mut reader: Box<dyn Read + Send> = match ending(path).as_str() {
-            "gz" => Box::new(MultiGzDecoder::new(BufReader::new(file))),
-            "zst" => Box::new(
-                StreamingDecoder::new(BufReader::new(file)).map_err(|_| io::ErrorKind::UnexpectedEof)?,
-            ),
-            _ => {
+        let (mut reader, plain): (Box<dyn Read + Send>, _) = match compressed::format_of(path) {
+            // Not even a beginning: one that is being written.
+            Some(_) if seen.size == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(format) => {
+                let mut reader = compressed::reader(format, file)?;
+                io::copy(&mut reader.by_ref().take(skipped), &mut io::sink())?;
+                (reader, None)
+            }
+            None => {
                 file.seek(SeekFrom::Start(skipped))?;
-                Box::new(file)
+                let plain = file.try_clone()?;
+                (Box::new(file), Some(plain))
             }
         };
-        if is_compressed(path) {
-            io::copy(&mut reader.by_ref().take(skipped), &mut io::sink())?;
-        }
         let mut tail = Vec::new();
         reader.by_ref().take(before).read_to_end(&mut tail)?;
         Ok((Self { reader, plain }, seen, tail))

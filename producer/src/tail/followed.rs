@@ -6,14 +6,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::config::{Config, Source};
+use common::printable::Printable;
 use common::wire::FileState;
 use common::{Clock, FileId};
 
-use crate::checkpoint::{Ahead, Checkpoint, Reached, State, Store};
+use crate::checkpoint::{Ahead, Checkpoint, Limits, Reached, State, Store};
 use crate::map::{Unmappable, source_of};
 use crate::tail::buffer::Buffer;
+use crate::tail::compressed;
 use crate::tail::content::{self, Got};
 use crate::tail::head::Head;
 use crate::tail::identity::{Identity, Seen};
@@ -29,8 +32,40 @@ pub(crate) struct Context {
     pub config: Config,
     pub store: Arc<Store>,
     pub clock: Clock,
-    /// The broker's limit.
-    pub max_payload: usize,
+    pub max_payload: MaxPayload,
+}
+
+impl Context {
+    /// Those of files that are met for the first time.
+    fn limits(&self) -> Limits {
+        Limits { max_record_bytes: self.config.tail.max_record_bytes, max_payload: self.max_payload.bytes() }
+    }
+
+    /// As [`Store::next_revision`].
+    fn next_revision(&self) -> io::Result<i64> {
+        self.store.next_revision(self.clock).map_err(io::Error::other)
+    }
+}
+
+/// The largest message that the broker takes.
+#[derive(Clone, Debug)]
+pub(crate) enum MaxPayload {
+    /// What the server says to which this client is connected, or was last; it may come back with another limit.
+    Of(async_nats::Client),
+    /// In bytes.
+    #[cfg(test)]
+    Is(usize),
+}
+
+impl MaxPayload {
+    /// What it is now.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Of(client) => client.server_info().max_payload,
+            #[cfg(test)]
+            Self::Is(bytes) => *bytes,
+        }
+    }
 }
 
 /// How a turn ended.
@@ -44,7 +79,7 @@ pub(crate) enum Turn {
     Announced,
     /// The file was closed before and has not changed.
     Done,
-    /// Not a byte yet.
+    /// The end, and there is no header: no byte yet, or nothing but blank lines and comments.
     Empty,
     /// It cannot be read as it is; the sentence says why.
     Parked(String),
@@ -54,7 +89,12 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub path: PathBuf,
+    /// The file when it was looked at last.
     pub seen: Seen,
+    /// Since when it has been so, or reading it failed.
+    quiet_since: Instant,
+    /// The file before the first byte of `buffer` was read.
+    opened: Seen,
     /// Whether it is in the tailer's queue already.
     pub is_queued: bool,
     /// Set once header and first record were there.
@@ -66,7 +106,37 @@ pub(crate) struct Followed {
 impl Followed {
     pub(crate) fn new(config: &Config, path: PathBuf, seen: Seen) -> Self {
         let source = source_of(config, &path);
-        Self { path, seen, is_queued: false, reading: None, source, buffer: Buffer::default() }
+        Self {
+            path,
+            seen,
+            quiet_since: Instant::now(),
+            opened: seen,
+            is_queued: false,
+            reading: None,
+            source,
+            buffer: Buffer::default(),
+        }
+    }
+
+    /// Takes note of how the file is now; whether that is something new.
+    pub(crate) fn look(&mut self, seen: Seen) -> bool {
+        let is_new = self.seen != seen;
+        if is_new {
+            self.seen = seen;
+            self.quiet_since = Instant::now();
+        }
+        is_new
+    }
+
+    /// Lets the file count as quiet from now on, so that it is tried again later.
+    pub(crate) fn put_off(&mut self) {
+        self.quiet_since = Instant::now();
+    }
+
+    /// How long it is until the file counts as quiet, if nothing happens to it. What counts is for how long it was
+    /// seen to be the same here: its times are told by the clock of another machine, or by whoever has set them.
+    pub(crate) fn quiet_in(&self, context: &Context) -> Duration {
+        context.config.tail.finish_after.saturating_sub(self.quiet_since.elapsed())
     }
 
     /// Under which id its rows go, once that is settled.
@@ -74,12 +144,16 @@ impl Followed {
         self.reading.as_ref().map(|reading| reading.checkpoint.file_id)
     }
 
-    /// Reads and maps some of the file. With `finish` its end is its end: a last line without line end is a record,
-    /// and the account follows the last row.
-    pub(crate) fn turn(&mut self, context: &Context, finish: bool, chunk: &mut Chunk) -> io::Result<Turn> {
-        let turn = match self.read(context, finish, chunk) {
+    /// Reads and maps some of the file. Where it is quiet, or `is_ending`, its end is its end: a last line without line
+    /// end is a record, and the account follows the last row.
+    pub(crate) fn turn(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
+        let turn = match self.read(context, is_ending, chunk) {
             // Only a compressed file ends unexpectedly, here while what was read before is passed over.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(unfinished(finish)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(unfinished(is_ending || self.quiet_in(context).is_zero()))
+            }
+            // Until it changes it would fail again.
+            Err(error) if compressed::is_damaged(&error) => Ok(Turn::Parked(error.to_string())),
             // Opened again, it shows what it is now.
             Err(error) if content::is_rewritten(&error) => {
                 self.buffer.close();
@@ -115,35 +189,47 @@ impl Followed {
         reading.map(|reading| reading.rewind()).is_some()
     }
 
-    fn read(&mut self, context: &Context, finish: bool, chunk: &mut Chunk) -> io::Result<Turn> {
+    fn read(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
         self.open(context, chunk)?;
         let got = self.buffer.fill()?;
-        self.seen.written_us = Seen::from(&fs::metadata(&self.path)?).written_us;
-        let at_end = finish && got == Got::End;
+        let now = Seen::from(&fs::metadata(&self.path)?);
+        if now.inode != self.opened.inode {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // Then that end may not be the end any more, and the system has said so already.
+        let is_written = self.look(now) && got == Got::End;
+        let finish = !is_written && (is_ending || self.quiet_in(context).is_zero());
+        // A clock that is ahead of ours would have rows written after they are read.
+        let written_us = now.written_us.min(context.clock.micros());
         let Some(reading) = &mut self.reading else {
             return match self.identify(context, got, finish, chunk)? {
                 Some(turn) => Ok(turn),
+                None if is_written => Ok(self.again()),
                 None if got == Got::More => Ok(Turn::More),
                 None if got == Got::Unfinished => Ok(unfinished(finish)),
-                None => Ok(if self.seen.size == 0 { Turn::Empty } else { Turn::Waiting }),
+                None => Ok(if finish { Turn::Empty } else { Turn::Waiting }),
             };
         };
         if got == Got::More && reading.checkpoint.state == State::Kept {
             reading.checkpoint.state = State::Reading;
             context.store.put(reading.checkpoint.clone()).map_err(io::Error::other)?;
         }
-        reading.take(&mut self.buffer, at_end, self.seen.written_us, chunk);
+        reading
+            .take(&mut self.buffer, finish && got == Got::End, written_us, chunk)
+            .map_err(io::Error::other)?;
         match got {
             Got::More => Ok(Turn::More),
             Got::Unfinished => {
                 if finish {
-                    reading.announce(FileState::Open, context.clock, chunk);
+                    let revision = context.next_revision()?;
+                    reading.announce(FileState::Open, revision, chunk);
                 }
                 Ok(unfinished(finish))
             }
+            Got::End if is_written => Ok(self.again()),
             Got::End if reading.checkpoint.state == State::Kept => Ok(Turn::Done),
             Got::End if finish => {
-                reading.announce(FileState::Finished, context.clock, chunk);
+                reading.announce_end(self.opened, context.next_revision()?, chunk);
                 Ok(Turn::Announced)
             }
             Got::End => Ok(Turn::Waiting),
@@ -155,26 +241,40 @@ impl Followed {
         if self.buffer.is_open() {
             return Ok(());
         }
-        let Some(reading) = &self.reading else {
-            (self.buffer, self.seen) = Buffer::open(&self.path, &Reached::default())?;
+        let Some(reading) = &mut self.reading else {
+            let (buffer, opened) = Buffer::open(&self.path, &Reached::default())?;
+            self.opened_at(buffer, opened);
             return Ok(());
         };
-        let (buffer, seen) = Buffer::open(&self.path, &reading.checkpoint.reached)?;
-        if seen.inode != reading.checkpoint.identity.inode {
+        reading.reopen(context.max_payload.bytes()).map_err(io::Error::other)?;
+        let (buffer, opened) = Buffer::open(&self.path, &reading.checkpoint.reached)?;
+        if opened.inode != reading.checkpoint.identity.inode {
             // Replaced, or renamed and another one made: a scan tells which.
             return Err(io::ErrorKind::NotFound.into());
         }
         if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.ahead())? {
-            (self.buffer, self.seen) = (buffer, seen);
+            self.opened_at(buffer, opened);
             return Ok(());
         }
         tracing::warn!(
-            file = %self.path.display(),
+            file = %Printable(self.path.display()),
             rows_read = reading.checkpoint.reached.row,
             "was rewritten: what was read stands and cannot be published again, what is there is a new file"
         );
         self.end(context, chunk)?;
         self.open(context, chunk)
+    }
+
+    /// The next turn opens the file anew.
+    fn again(&mut self) -> Turn {
+        self.buffer.close();
+        Turn::More
+    }
+
+    fn opened_at(&mut self, buffer: Buffer, opened: Seen) {
+        self.buffer = buffer;
+        self.opened = opened;
+        self.look(opened);
     }
 
     /// A file that is met for the first time.
@@ -201,13 +301,15 @@ impl Followed {
         };
         let mut checkpoint = Checkpoint::new(file_id, identity, &self.path);
         (checkpoint.start, checkpoint.reached) = (start, start);
-        checkpoint.mapping = Some(mapping.clone());
+        (checkpoint.mapping, checkpoint.limits) = (Some(mapping.clone()), Some(context.limits()));
+        checkpoint.revision = context.next_revision()?;
+        let revision = checkpoint.revision;
         context.store.put(checkpoint.clone()).map_err(io::Error::other)?;
-        let max_record = context.config.tail.max_record_bytes;
-        let mut reading = Reading::new(checkpoint, &mapping, context.max_payload, max_record);
-        reading.announce(FileState::Open, context.clock, chunk);
-        reading.take(&mut self.buffer, false, self.seen.written_us, chunk);
-        tracing::debug!(file = %self.path.display(), %file_id, source = mapping.source, "reading");
+        let mut reading = Reading::new(checkpoint, &mapping, context.limits());
+        reading.announce(FileState::Open, revision, chunk);
+        let written_us = self.seen.written_us.min(context.clock.micros());
+        reading.take(&mut self.buffer, false, written_us, chunk).map_err(io::Error::other)?;
+        tracing::debug!(file = %Printable(self.path.display()), %file_id, source = mapping.source, "reading");
         self.reading = Some(Box::new(reading));
         Ok(Ok(()))
     }

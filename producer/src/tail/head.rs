@@ -4,6 +4,8 @@ use crate::tail::records::{Split, Splitter};
 
 /// How much of a first record that has no end counts for the file's identity.
 const ENOUGH: usize = 64 << 10;
+/// How many bytes of blank and comment lines may stand before the header.
+const LONGEST_PROLOGUE: usize = 1 << 20;
 
 /// The beginning of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,14 +23,17 @@ pub(crate) struct Head {
 pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Option<Head>, String> {
     let mut fields = Vec::new();
     let mut at = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let Some(skipped) = splitter.skip(&bytes[at..], at_end) else { return Ok(None) };
+    let (skipped, is_unended) = splitter.skip(&bytes[at..], at_end);
     at += skipped;
-    if at == bytes.len() {
+    if (is_unended || at == bytes.len()) && bytes.len() > LONGEST_PROLOGUE {
+        return Err(format!("there is no header: the first {LONGEST_PROLOGUE} bytes are blank or comments"));
+    }
+    if is_unended || at == bytes.len() {
         return Ok(None);
     }
     let (end, next) = match splitter.split(&bytes[at..], at_end, &mut fields) {
         Split::Record { end, next } => (end, next),
-        _ if bytes.len() < ENOUGH && !at_end => return Ok(None),
+        _ if bytes.len() - at < ENOUGH && !at_end => return Ok(None),
         Split::Partial => {
             return Err(format!("the first line is no header: it is longer than {ENOUGH} bytes"));
         }
@@ -41,8 +46,11 @@ pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Opt
     })?;
     let header: Vec<String> = fields.iter().map(|field| field.value(line).trim().to_owned()).collect();
     let rows_begin = at + next;
-    let first = rows_begin + splitter.skip(&bytes[rows_begin..], at_end).unwrap_or(0);
+    let (skipped, _) = splitter.skip(&bytes[rows_begin..], at_end);
+    let first = rows_begin + skipped;
     let length = match splitter.split(&bytes[first..], at_end, &mut fields) {
+        // Blank lines and comments count as well where there are so many.
+        _ if skipped >= ENOUGH => rows_begin + ENOUGH,
         _ if bytes.len() == first && !at_end => return Ok(None),
         Split::Record { next, .. } => first + next.min(ENOUGH),
         _ if bytes.len() - first >= ENOUGH => first + ENOUGH,
@@ -70,6 +78,23 @@ mod tests {
         assert_eq!(find(b"a,b\n", COMMA, false), Ok(None));
         assert_eq!(find(b"a,b\n", COMMA, true).unwrap().unwrap().length, 4);
         assert_eq!(find(b"", COMMA, true), Ok(None));
+    }
+
+    #[test]
+    fn blank_lines_and_comments_are_not_gathered_for_ever() {
+        let hash = Splitter { comment: Some(b'#'), ..COMMA };
+        for line in ["\n", "\r\n", "# a comment\n", "#"] {
+            let much = line.repeat(LONGEST_PROLOGUE / line.len() + 1);
+            let endless = if line == "#" { much.clone() } else { much.clone() + "#" };
+            assert!(find(endless.as_bytes(), hash, false).unwrap_err().contains("blank or comments"));
+            assert_eq!(find(&endless.as_bytes()[..LONGEST_PROLOGUE / 2], hash, false), Ok(None));
+            let behind = find(format!("a,b\n{endless}").as_bytes(), hash, false).unwrap().unwrap();
+            assert_eq!((behind.rows_begin, behind.length), (4, 4 + ENOUGH), "{line:?}");
+        }
+        // What stands before a header is no part of it.
+        let late = "# a comment\n".repeat(ENOUGH / 8) + "a,b";
+        assert_eq!(find(late.as_bytes(), hash, false), Ok(None));
+        assert_eq!(find((late + "\n1,2\n").as_bytes(), hash, false).unwrap().unwrap().header, ["a", "b"]);
     }
 
     #[test]

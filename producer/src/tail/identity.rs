@@ -48,20 +48,32 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// A file at one look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Seen {
     /// Its inode.
     pub inode: u64,
     /// Its size on disk.
     pub size: u64,
-    /// When it was last written, in microseconds since 1970.
+    /// Its modification time, in microseconds since 1970: by the clock of whoever wrote it, who can also set it.
     pub written_us: i64,
+    /// When the system last changed its content, its name or its times, in microseconds since 1970. It cannot be set.
+    pub changed_us: i64,
+}
+
+impl Seen {
+    /// Whether a file that was renamed in between has not been written: a rename changes only [`Self::changed_us`].
+    pub(crate) fn is_same_but_for_its_name(&self, other: &Self) -> bool {
+        *self == Self { changed_us: self.changed_us, ..*other }
+    }
 }
 
 impl From<&Metadata> for Seen {
     fn from(metadata: &Metadata) -> Self {
         let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let written_us = since.and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0);
-        Self { inode: metadata.ino(), size: metadata.len(), written_us }
+        let changed_us =
+            metadata.ctime().saturating_mul(1_000_000).saturating_add(metadata.ctime_nsec() / 1_000);
+        Self { inode: metadata.ino(), size: metadata.len(), written_us, changed_us }
     }
 }

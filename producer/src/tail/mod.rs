@@ -5,10 +5,12 @@
 
 mod account;
 pub(crate) mod buffer;
+pub(crate) mod compressed;
 pub(crate) mod content;
 pub(crate) mod followed;
 pub(crate) mod head;
 pub(crate) mod identity;
+pub(crate) mod links;
 mod overlong;
 pub(crate) mod reading;
 pub(crate) mod records;
@@ -27,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint;
-pub(crate) use followed::Context;
+pub(crate) use followed::{Context, MaxPayload};
 pub(crate) use reading::Chunk;
 use tailer::Tailer;
 

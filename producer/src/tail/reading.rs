@@ -4,13 +4,14 @@ mod next;
 
 use std::sync::Arc;
 
-use common::Clock;
+use common::printable::Printable;
 use common::wire::FileState;
 
-use crate::checkpoint::{Ahead, Checkpoint, Store};
+use crate::checkpoint::{Ahead, Checkpoint, Limits, Store};
 use crate::map::{Mapped, Mapper, Mapping};
 use crate::tail::account;
 use crate::tail::buffer::Buffer;
+use crate::tail::identity::Seen;
 use crate::tail::overlong::Overlong;
 use crate::tail::records::{Field, Splitter};
 
@@ -28,8 +29,8 @@ pub(crate) struct Chunk {
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub checkpoint: Checkpoint,
-    /// The account that was sent last, where nothing was read since.
-    pub announced: Option<Account>,
+    /// The final totals that were sent last, where nothing was read since.
+    pub announced: Option<Totals>,
     /// How far rows were sent, which after a crash or a loss is beyond where reading stands.
     ahead: Ahead,
     is_noted: bool,
@@ -37,8 +38,13 @@ pub(crate) struct Reading {
     splitter: Splitter,
     fields: Vec<Field>,
     max_record: usize,
+    /// The largest message that can be sent now, in bytes, and the one that was larger.
+    sendable: usize,
+    held: Option<TooLarge>,
     /// A line that is longer than a record may be, while its end has not been seen.
     overlong: Option<Overlong>,
+    /// Whether it stands in a comment that is longer than a record may be, while its end has not been seen.
+    in_comment: bool,
     /// Whether a line was rejected only because the file ended before its quote was closed.
     has_open_quote: bool,
     /// Rejected rows that were told, and the first one after them.
@@ -46,42 +52,83 @@ pub(crate) struct Reading {
     first_rejected: Option<String>,
 }
 
-/// What was said about a file's rows.
+/// A row whose message was within the limit of the file, and is beyond what the broker takes now. It has to stay the row
+/// that it is, so it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "row {row} makes a message of {size} bytes; the broker's max_payload was {then} when the file was first read, and \
+     is {now}: set it to at least {size}, and the file is read on"
+)]
+pub(crate) struct TooLarge {
+    row: i64,
+    size: usize,
+    then: usize,
+    now: usize,
+}
+
+/// The totals of a file that was read to its end, and which end that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
+pub(crate) struct Totals {
     pub revision: i64,
     pub rows_read: i64,
+    /// The file before its end was read. Whatever has been written to it since was perhaps not read.
+    pub file: Seen,
 }
 
 impl Reading {
-    pub(crate) fn new(
-        checkpoint: Checkpoint,
-        mapping: &Arc<Mapping>,
-        max_payload: usize,
-        max_record: usize,
-    ) -> Self {
-        let mapping = Mapping::clone(mapping);
+    /// Reads on where `checkpoint` stands, within the limits that are pinned there; within those of `now` where there
+    /// are none.
+    pub(crate) fn new(mut checkpoint: Checkpoint, mapping: &Arc<Mapping>, now: Limits) -> Self {
+        let limits = *checkpoint.limits.get_or_insert(now);
+        let mut mapping = Mapping::clone(mapping);
+        if checkpoint.reached.row == 0 {
+            // The first rows settle it, as they did when they were read for the first time.
+            mapping.time_form = None;
+        }
         Self {
             ahead: Ahead::of(&checkpoint),
             is_noted: true,
             rejected_before: checkpoint.reached.rejected,
             splitter: Splitter { delimiter: mapping.delimiter, comment: mapping.comment },
-            mapper: Mapper::new(mapping, max_payload),
+            mapper: Mapper::new(mapping, limits.max_payload),
             first_rejected: None,
             announced: None,
             fields: Vec::new(),
-            max_record,
+            max_record: limits.max_record_bytes,
+            sendable: usize::MAX,
+            held: None,
             overlong: None,
+            in_comment: false,
             has_open_quote: false,
             checkpoint,
+        }
+    }
+
+    /// The file is opened anew where the checkpoint stands, while the broker takes messages of `sendable` bytes. Fails
+    /// while the next row is larger.
+    pub(crate) fn reopen(&mut self, sendable: usize) -> Result<(), TooLarge> {
+        // Lines of which the end was not there are read from their beginning.
+        self.overlong = None;
+        self.in_comment = false;
+        self.sendable = sendable;
+        match self.held.take() {
+            Some(held) if held.size > sendable => {
+                let held = TooLarge { now: sendable, ..held };
+                self.held = Some(held);
+                Err(held)
+            }
+            _ => Ok(()),
         }
     }
 
     /// Begins again behind the header.
     pub(crate) fn rewind(&mut self) {
         self.checkpoint.rewind();
+        self.mapper.rewind();
         self.announced = None;
         self.overlong = None;
+        self.in_comment = false;
+        self.held = None;
         self.rejected_before = 0;
     }
 
@@ -108,20 +155,25 @@ impl Reading {
         }
     }
 
-    /// Maps every record whose end is at hand; with `finish` the end of the buffer is a line end too.
-    pub(crate) fn take(&mut self, buffer: &mut Buffer, finish: bool, written_us: i64, chunk: &mut Chunk) {
+    /// Maps every record whose end is at hand; with `finish` the end of the buffer is a line end too. Ends before a row
+    /// that cannot be sent; the rows before it are in the chunk.
+    pub(crate) fn take(
+        &mut self,
+        buffer: &mut Buffer,
+        finish: bool,
+        written_us: i64,
+        chunk: &mut Chunk,
+    ) -> Result<(), TooLarge> {
         let before = self.checkpoint.reached;
         self.has_open_quote = false;
-        while let Some(message) = self.next(buffer, finish, written_us) {
-            chunk.messages.push(message);
-        }
-        if self.overlong.is_none() {
+        let taken = self.records(buffer, finish, written_us, chunk);
+        if self.overlong.is_none() && !self.in_comment {
             self.checkpoint.reached.offset = buffer.offset();
             self.checkpoint.reached.tail_hash = buffer.tail_hash();
         }
         let reached = self.checkpoint.reached;
         if reached == before {
-            return;
+            return taken;
         }
         self.announced = None;
         self.pin();
@@ -136,17 +188,50 @@ impl Reading {
             self.is_noted = false;
         }
         chunk.marks.push(self.checkpoint.clone());
+        taken
+    }
+
+    fn records(
+        &mut self,
+        buffer: &mut Buffer,
+        finish: bool,
+        written_us: i64,
+        chunk: &mut Chunk,
+    ) -> Result<(), TooLarge> {
+        loop {
+            let (reached, offset) = (self.checkpoint.reached, buffer.offset());
+            let is_within_line = self.overlong.is_some() || self.in_comment;
+            let Some(message) = self.next(buffer, finish, written_us) else { return Ok(()) };
+            let size = message.payload.len();
+            if size <= self.sendable {
+                chunk.messages.push(message);
+                continue;
+            }
+            self.checkpoint.reached = reached;
+            if is_within_line {
+                // The position is that of the line's beginning, which the buffer may have passed: it is opened anew.
+                self.in_comment = true;
+            } else {
+                buffer.move_back(offset);
+            }
+            let then = self.checkpoint.limits.map_or(0, |limits| limits.max_payload);
+            let held = TooLarge { row: reached.row + 1, size, then, now: self.sendable };
+            self.held = Some(held);
+            return Err(held);
+        }
     }
 
     /// Sends the account of what was read so far.
-    pub(crate) fn announce(&mut self, state: FileState, clock: Clock, chunk: &mut Chunk) {
-        // By the clock, so that it rises also when a crash has lost the last one.
-        let revision = clock.micros();
+    pub(crate) fn announce(&mut self, state: FileState, revision: i64, chunk: &mut Chunk) {
+        self.checkpoint.revision = revision;
         chunk.messages.push(account::message(&self.checkpoint, self.mapper.mapping(), state, revision));
-        if state == FileState::Finished {
-            self.announced = Some(Account { revision, rows_read: self.checkpoint.reached.row });
-            self.tell_rejected();
-        }
+    }
+
+    /// Sends the final totals of a file that was read to its end, and which was as `file` before.
+    pub(crate) fn announce_end(&mut self, file: Seen, revision: i64, chunk: &mut Chunk) {
+        self.announce(FileState::Finished, revision, chunk);
+        self.announced = Some(Totals { revision, rows_read: self.checkpoint.reached.row, file });
+        self.tell_rejected();
     }
 
     /// The mapping learns the form of times from the first row, and the checkpoint must know it too.
@@ -162,9 +247,12 @@ impl Reading {
     fn tell_rejected(&mut self) {
         let rejected = self.checkpoint.reached.rejected;
         if rejected > std::mem::replace(&mut self.rejected_before, rejected) {
-            let file = self.checkpoint.path.display();
+            let file = Printable(self.checkpoint.path.display());
             let first = self.first_rejected.take().unwrap_or_default();
             tracing::warn!(%file, rejected, rows = self.checkpoint.reached.row, first, "has rows that are no events");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,23 +47,24 @@ impl Field {
 }
 
 impl Splitter {
-    /// How many bytes of blank and comment lines stand before the next record; `None` where the end of such a line
-    /// has not come yet.
-    pub(crate) fn skip(self, bytes: &[u8], at_end: bool) -> Option<usize> {
+    /// How many bytes of blank and comment lines stand before the next record, or before a line of that kind whose end
+    /// has not come yet; and whether there is one.
+    pub(crate) fn skip(self, bytes: &[u8], at_end: bool) -> (usize, bool) {
+        let unended = |at| if at_end { (bytes.len(), false) } else { (at, true) };
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {
             match first {
                 b'\n' => at += 1,
                 b'\r' if bytes.get(at + 1) == Some(&b'\n') => at += 2,
-                b'\r' if bytes.len() == at + 1 => return at_end.then_some(bytes.len()),
+                b'\r' if bytes.len() == at + 1 => return unended(at),
                 sign if Some(sign) == self.comment => match memchr(b'\n', &bytes[at..]) {
                     Some(length) => at += length + 1,
-                    None => return at_end.then_some(bytes.len()),
+                    None => return unended(at),
                 },
                 _ => break,
             }
         }
-        Some(at)
+        (at, false)
     }
 
     /// Finds the record at the beginning of `bytes` and its `fields`. With `at_end` nothing more will come, so that
@@ -166,7 +167,7 @@ mod tests {
     fn records(text: &str) -> Option<Vec<Vec<String>>> {
         let (mut found, mut fields, mut at) = (Vec::new(), Vec::new(), 0);
         loop {
-            at += COMMA.skip(&text.as_bytes()[at..], true)?;
+            at += COMMA.skip(&text.as_bytes()[at..], true).0;
             if at == text.len() {
                 return Some(found);
             }
@@ -221,8 +222,8 @@ mod tests {
     #[test]
     fn comments_and_blank_lines_are_skipped() {
         let splitter = Splitter { delimiter: b';', comment: Some(b'#') };
-        assert_eq!(splitter.skip(b"\n\r\n# x\na;b\n", false), Some(7));
-        assert_eq!(splitter.skip(b"# x", false), None);
-        assert_eq!(splitter.skip(b"# x", true), Some(3));
+        assert_eq!(splitter.skip(b"\n\r\n# x\na;b\n", false), (7, false));
+        assert_eq!(splitter.skip(b"\n# x", false), (1, true));
+        assert_eq!(splitter.skip(b"# x", true), (3, false));
     }
 }

@@ -1,12 +1,16 @@
-//! What files there are: `*.csv` and `*.tsv`, each also with `.gz` or `.zst`. Others are said once and left alone.
+//! What files there are: `*.csv` and `*.tsv`, each also with `.gz` or `.zst`. Others, and links, are logged once and left
+//! alone.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::printable::{Printable, printable};
+
 use crate::tail::identity::Seen;
+use crate::tail::links::Link;
 
 /// Endings of the files that are read.
 const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"];
@@ -16,6 +20,8 @@ const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".
 pub(crate) struct Found {
     /// Files that are to be read, the oldest first.
     pub files: Vec<(PathBuf, Seen)>,
+    /// Symbolic links that are not read, with the reason.
+    pub refused: Vec<(PathBuf, String)>,
     /// Entries that are there and cannot be looked at.
     unseen: HashSet<PathBuf>,
     places: HashMap<PathBuf, u64>,
@@ -28,9 +34,11 @@ impl Found {
         self.places.get(path) == Some(&inode) || self.unseen.contains(path)
     }
 
-    /// Whether there is a file, or an entry that cannot be looked at, of this name.
+    /// Whether there is a file, a link that is not read, or an entry that cannot be looked at, of this name.
     pub(crate) fn has(&self, path: &Path) -> bool {
-        self.places.contains_key(path) || self.unseen.contains(path)
+        self.places.contains_key(path)
+            || self.unseen.contains(path)
+            || self.refused.iter().any(|(link, _)| link == path)
     }
 
     /// Whether a file of any name has this inode, or may have it.
@@ -43,6 +51,7 @@ impl Found {
 #[derive(Debug)]
 pub(crate) struct Scanner {
     dir: PathBuf,
+    /// Names of entries that are there and were logged.
     ignored: HashSet<OsString>,
     unreadable: bool,
 }
@@ -57,13 +66,13 @@ impl Scanner {
         match self.list() {
             Ok(found) => {
                 if std::mem::take(&mut self.unreadable) {
-                    tracing::info!(dir = %self.dir.display(), "the landing directory can be read again");
+                    tracing::info!(dir = %Printable(self.dir.display()), "the landing directory can be read again");
                 }
                 Some(found)
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.unreadable, true) {
-                    tracing::error!(dir = %self.dir.display(), %error, "the landing directory cannot be read; trying again");
+                    tracing::error!(dir = %Printable(self.dir.display()), %error, "the landing directory cannot be read; trying again");
                 }
                 None
             }
@@ -72,11 +81,22 @@ impl Scanner {
 
     /// What there is.
     pub(crate) fn list(&mut self) -> io::Result<Found> {
+        self.list_by(DirEntry::metadata)
+    }
+
+    /// `look` does not follow links.
+    fn list_by(&mut self, look: impl Fn(&DirEntry) -> io::Result<Metadata>) -> io::Result<Found> {
         let mut found = Found::default();
+        let mut names = HashSet::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let path = entry.path();
-            match fs::metadata(&path) {
+            let looked = look(&entry);
+            if self.ignored.contains(&entry.file_name()) {
+                names.insert(entry.file_name());
+            }
+            match looked {
+                Ok(metadata) if metadata.is_symlink() => self.link(path, &mut found),
                 Ok(metadata) if metadata.is_file() && self.wants(&path) => {
                     found.files.push((path, Seen::from(&metadata)));
                 }
@@ -87,30 +107,66 @@ impl Scanner {
                 _ => {}
             }
         }
+        // Of names that went away nothing is kept.
+        self.ignored.retain(|name| names.contains(name) || self.dir.join(name).symlink_metadata().is_ok());
         found.files.sort_by(|(a, seen_a), (b, seen_b)| (seen_a.written_us, a).cmp(&(seen_b.written_us, b)));
         found.places = found.files.iter().map(|(path, seen)| (path.clone(), seen.inode)).collect();
         found.inodes = found.places.values().copied().collect();
         Ok(found)
     }
 
+    fn link(&mut self, path: PathBuf, found: &mut Found) {
+        if !self.wants(&path) {
+            return;
+        }
+        let link = Link::of(&path, is_read);
+        if link.is_refused() {
+            found.refused.push((path, link.why()));
+        } else if self.ignored.insert(path.file_name().unwrap_or_default().to_owned()) {
+            tracing::warn!(file = %Printable(path.display()), "ignored: {}", printable(&link.why()));
+        }
+    }
+
     /// Whether a file of this name is to be read.
     pub(crate) fn wants(&mut self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default();
-        let lower = name.to_string_lossy().to_lowercase();
-        if lower.starts_with('.') || path.extension().is_some_and(|extension| extension == "part") {
-            return false;
-        }
-        let wanted = ENDINGS.iter().any(|ending| lower.ends_with(ending));
-        if !wanted && self.ignored.insert(name.to_owned()) {
-            tracing::warn!(file = %path.display(), "ignored: only *.csv and *.tsv are read, also with .gz or .zst");
+        let wanted = is_read(path);
+        if !wanted
+            && !is_passed_over(path)
+            && self.ignored.insert(path.file_name().unwrap_or_default().to_owned())
+        {
+            tracing::warn!(
+                file = %Printable(path.display()),
+                "ignored: only *.csv and *.tsv are read, also with .gz or .zst"
+            );
         }
         wanted
     }
 }
 
+/// Whether files of this name are read.
+fn is_read(path: &Path) -> bool {
+    let lower = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    !is_passed_over(path) && ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Whether a name says that its file is hidden, or not complete.
+fn is_passed_over(path: &Path) -> bool {
+    let is_hidden = path.file_name().unwrap_or_default().to_string_lossy().starts_with('.');
+    is_hidden || path.extension().is_some_and(|extension| extension == "part")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    fn names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<String> {
+        let mut names: Vec<_> =
+            paths.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
 
     #[test]
     fn finds_files_by_their_ending() {
@@ -119,10 +175,10 @@ mod tests {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         let found = Scanner::new(dir.path()).scan().unwrap();
-        let mut names: Vec<_> =
-            found.files.iter().map(|(path, _)| path.file_name().unwrap().to_string_lossy()).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["a.csv", "b.TSV", "c.csv.gz", "g.tsv.zst"]);
+        assert_eq!(
+            names(found.files.iter().map(|(path, _)| path)),
+            ["a.csv", "b.TSV", "c.csv.gz", "g.tsv.zst"]
+        );
     }
 
     #[test]
@@ -133,9 +189,51 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_looked_at_is_not_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let loops = dir.path().join("a.csv");
-        std::os::unix::fs::symlink(&loops, &loops).unwrap();
-        let found = Scanner::new(dir.path()).scan().unwrap();
-        assert!(found.files.is_empty() && found.is_at(&loops, 7) && found.may_have(7));
+        let hidden = dir.path().join("a.csv");
+        fs::write(&hidden, "x").unwrap();
+        let denied = |_: &DirEntry| Err(io::ErrorKind::PermissionDenied.into());
+        let found = Scanner::new(dir.path()).list_by(denied).unwrap();
+        assert!(found.files.is_empty() && found.is_at(&hidden, 7) && found.may_have(7) && found.has(&hidden));
+    }
+
+    #[test]
+    fn rule_links_stay_inside_and_none_is_a_file_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("events.csv"), "x").unwrap();
+        for (name, target) in [
+            ("a_latest.csv", "events.csv"),
+            ("z_latest.csv", "events.csv"),
+            ("dangling.csv", "gone.csv"),
+            ("env.csv", "/proc/self/environ"),
+            ("env.txt", "/proc/self/environ"),
+        ] {
+            symlink(target, dir.path().join(name)).unwrap();
+        }
+        let mut scanner = Scanner::new(dir.path());
+        for _ in 0..2 {
+            let found = scanner.list().unwrap();
+            assert_eq!(names(found.files.iter().map(|(path, _)| path)), ["events.csv"]);
+            let [(path, why)] = &found.refused[..] else { panic!("one is refused: {found:?}") };
+            assert!(path.ends_with("env.csv") && found.has(path));
+            assert!(why.contains("leaves its directory") && !why.contains("proc"), "{why}");
+        }
+    }
+
+    #[test]
+    fn names_that_went_away_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut scanner = Scanner::new(dir.path());
+        for name in 0..10 {
+            let path = dir.path().join(format!("{name}.txt"));
+            fs::write(&path, "x").unwrap();
+            scanner.list().unwrap();
+            assert_eq!(scanner.ignored.len(), 1);
+            scanner.list().unwrap();
+            fs::remove_file(&path).unwrap();
+            // As a notification brings it.
+            scanner.wants(&dir.path().join("short-lived.txt"));
+        }
+        scanner.list().unwrap();
+        assert!(scanner.ignored.is_empty());
     }
 }

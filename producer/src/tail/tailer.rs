@@ -1,5 +1,6 @@
 //! The loop: which file is read next, which one counts as finished, which one is put away.
 
+mod archived;
 mod arrivals;
 mod closing;
 mod missing;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::health::Pulse;
-use common::{FileId, Shutdown};
+use common::printable::{Printable, printable};
+use common::{FileId, Shutdown, fault};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +22,13 @@ use crate::tail::followed::{Context, Followed, Turn};
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Scanner;
 use crate::tail::{Error, Outcome, Wake};
+use archived::Archived;
 
 /// How many files are open at the same time; the others wait for their turn.
 const OPEN_FILES: usize = 16;
+
+/// Looks follow each other no sooner.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// What the one blocking thread knows.
 pub(super) struct Tailer {
@@ -43,6 +49,8 @@ pub(super) struct Tailer {
     announced: HashMap<FileId, PathBuf>,
     parked: BTreeMap<PathBuf, String>,
     met: HashSet<FileId>,
+    /// The latest first.
+    archived: VecDeque<Archived>,
     /// Whether checkpoints may be of files that went away while nobody followed them.
     may_miss: bool,
     next_scan: Instant,
@@ -72,6 +80,7 @@ impl Tailer {
             announced: HashMap::new(),
             parked: BTreeMap::new(),
             met: HashSet::new(),
+            archived: VecDeque::new(),
             may_miss: true,
             next_scan: Instant::now(),
         }
@@ -79,7 +88,7 @@ impl Tailer {
 
     pub(super) fn run(mut self, shutdown: &Shutdown) -> Result<Outcome, Error> {
         let runtime = Handle::current();
-        self.tell_owed();
+        self.tell_owed()?;
         while !shutdown.is_draining() {
             self.pulse.beat();
             if self.ending.is_cancelled() && !self.is_ending {
@@ -131,7 +140,7 @@ impl Tailer {
             Wake::Rewind(generation) => {
                 loss::rewind(&self.context.store)?;
                 self.generation = generation;
-                self.tell_owed();
+                self.tell_owed()?;
                 let mut again = Vec::new();
                 for (path, file) in &mut self.files {
                     if file.rewind() {
@@ -161,10 +170,10 @@ impl Tailer {
         let Some(path) = self.ready.pop_front() else { return Ok(()) };
         let Some(file) = self.files.get_mut(&path) else { return Ok(()) };
         file.is_queued = false;
-        let finish = self.is_ending || is_quiet(&self.context, file);
+        fault::hang_thread("tail");
         let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
         let before = file.file_id();
-        let turn = file.turn(&self.context, finish, &mut chunk);
+        let turn = file.turn(&self.context, self.is_ending, &mut chunk);
         if let Some(before) = before.filter(|before| file.file_id() != Some(*before)) {
             // It was rewritten: nobody waits for the end of what it was.
             self.announced.remove(&before);
@@ -185,7 +194,10 @@ impl Tailer {
             }
             Ok(Turn::Waiting) => drop(self.waiting.insert(path)),
             Ok(Turn::Announced | Turn::Done) => drop(self.parked.remove(&path)),
-            Ok(Turn::Empty) => tracing::debug!(file = %path.display(), "is empty; waiting for its header"),
+            Ok(Turn::Empty) => {
+                drop(self.parked.remove(&path));
+                tracing::info!(file = %Printable(path.display()), "has no header yet, and stays where it is until it has one");
+            }
             Ok(Turn::Parked(why)) => self.park(path, why),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.next_scan = Instant::now();
@@ -193,6 +205,7 @@ impl Tailer {
             }
             Err(error) => {
                 // It may pass: a disk that is full, say.
+                file.put_off();
                 if !self.is_ending {
                     self.waiting.insert(path.clone());
                 }
@@ -210,36 +223,30 @@ impl Tailer {
     /// Sets a file aside, said once, until it changes. Other files flow on.
     fn park(&mut self, path: PathBuf, why: String) {
         if self.parked.get(&path) != Some(&why) {
-            tracing::error!("{}: {why}", path.display());
+            tracing::error!("{}: {}", Printable(path.display()), printable(&why));
             self.parked.insert(path, why);
         }
     }
 
     /// Files that were quiet for long enough get their last turn.
     fn finish_quiet(&mut self) {
-        let quiet: Vec<PathBuf> = self
-            .waiting
-            .iter()
-            .filter(|path| self.files.get(*path).is_some_and(|file| is_quiet(&self.context, file)))
-            .cloned()
-            .collect();
+        let quiet: Vec<PathBuf> =
+            self.waiting.iter().filter(|path| self.quiet_in(path).is_zero()).cloned().collect();
         for path in quiet {
             self.make_ready(path);
         }
     }
 
     fn longest_wait(&self) -> Duration {
-        let tail = &self.context.config.tail;
         let scan = self.next_scan.saturating_duration_since(Instant::now());
-        if self.waiting.is_empty() {
-            scan
-        } else {
-            scan.min(tail.finish_after.max(Duration::from_millis(10)))
-        }
+        let quiet = self.waiting.iter().map(|path| self.quiet_in(path)).min().unwrap_or(scan);
+        scan.min(quiet.max(SHORTEST_WAIT))
+    }
+
+    fn quiet_in(&self, path: &Path) -> Duration {
+        self.files.get(path).map_or(Duration::MAX, |file| file.quiet_in(&self.context))
     }
 }
 
-fn is_quiet(context: &Context, file: &Followed) -> bool {
-    let quiet_us = context.clock.micros() - file.seen.written_us;
-    u128::try_from(quiet_us).unwrap_or(0) >= context.config.tail.finish_after.as_micros()
-}
+#[cfg(test)]
+mod tests;

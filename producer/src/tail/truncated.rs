@@ -19,20 +19,21 @@ pub(super) fn truncate(
 ) -> Result<(), checkpoint::Error> {
     context.store.truncate(checkpoint.file_id)?;
     common::fault::point("after_truncated");
-    tell(context, checkpoint, chunk);
-    Ok(())
+    tell(context, checkpoint, chunk)
 }
 
 /// The accounts that the stream may lack: a crash, or the loss of the stream, came in between.
-pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) {
+pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
     for checkpoint in context.store.select(|checkpoint| checkpoint.owes_account) {
-        tell(context, &checkpoint, chunk);
+        tell(context, &checkpoint, chunk)?;
     }
+    Ok(())
 }
 
-fn tell(context: &Context, checkpoint: &Checkpoint, chunk: &mut Chunk) {
-    let Some(mapping) = &checkpoint.mapping else { return };
-    let revision = context.clock.micros();
+fn tell(context: &Context, checkpoint: &Checkpoint, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
+    let Some(mapping) = &checkpoint.mapping else { return Ok(()) };
+    let revision = context.store.next_revision(context.clock)?;
     chunk.messages.push(account::message(checkpoint, mapping, FileState::Truncated, revision));
-    chunk.marks.push(Checkpoint { state: State::Truncated, ..checkpoint.clone() });
+    chunk.marks.push(Checkpoint { state: State::Truncated, revision, ..checkpoint.clone() });
+    Ok(())
 }

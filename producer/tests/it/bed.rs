@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -310,6 +311,14 @@ impl Tailer {
     pub(crate) fn is_running(&self) -> bool {
         !self.task.is_finished()
     }
+}
+
+/// A directory on another file system than the one of temporary files, to which no file can be renamed from there.
+pub(crate) fn other_file_system() -> TempDir {
+    let there = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    assert_ne!(device(there.path()), device(&std::env::temp_dir()), "both are one file system");
+    there
 }
 
 /// Waits for a condition.

@@ -1,11 +1,16 @@
 //! What becomes of files when the consumer says that every row of them is in a table.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
+use common::Origin;
 use common::config::OnClose;
-use common::wire::{ClosedFile, FileState};
+use common::wire::{ClosedFile, FileMessage, FileState};
 
-use crate::bed::{Bed, row, rows, until};
+use crate::bed::{Bed, other_file_system, row, rows, until};
+use crate::endings::gzip;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_archived_when_it_is_closed_and_not_before() {
@@ -202,4 +207,81 @@ async fn a_drained_tailer_says_what_is_still_open() {
     bed.until_finished("a.csv", 3).await;
     let outcome = tailer.drain().await;
     assert_eq!((outcome.files.len(), outcome.open), (1, 1));
+}
+
+/// Rows that are appended at the worst moments: after the file was looked at, and before it leaves.
+async fn grows_at(point: &str, on_close: OnClose, archive_dir: Option<&Path>) {
+    let bed = Bed::start_with(|config| {
+        config.tail.on_close = on_close;
+        config.tail.archive_dir = archive_dir.map(Path::to_owned);
+    })
+    .await;
+    let (producer, hold) = bed.producer_held_at(point);
+    bed.append("a.csv", rows(1..=3));
+    let account = bed.until_finished("a.csv", 3).await;
+    bed.close(&account).await;
+    hold.reached().await;
+    // By a writer that has the file open, under whatever name it is by now.
+    let dirs = [bed.config.landing_dir(), bed.config.archive_dir()];
+    let files = dirs.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten());
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let is_it = |path: &Path| account_inode(&bed, &account) == inode(path);
+    let path = files.map(|entry| entry.unwrap().path()).find(|path| is_it(path)).unwrap();
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(row(4).as_bytes()).unwrap();
+    drop(hold);
+    let account = bed.until_finished("a.csv", 4).await;
+    assert_eq!(fs::read_to_string(bed.path("a.csv")).unwrap(), rows(1..=4), "{point}");
+    assert!(bed.archived().is_empty(), "{point}: {:?}", bed.archived());
+    bed.close(&account).await;
+    until("it is put away", async || !bed.path("a.csv").exists()).await;
+    producer.drain().await;
+    for archived in bed.archived() {
+        assert_eq!(fs::read_to_string(archived).unwrap(), rows(1..=4), "{point}");
+    }
+    assert_eq!(bed.archived().len(), usize::from(on_close == OnClose::Archive), "{point}");
+    assert_eq!(fs::read_dir(bed.config.landing_dir()).unwrap().count(), 0, "{point}");
+    assert_eq!(bed.contents().await.rows_of(account.file_id), [1, 2, 3, 4], "{point}");
+}
+
+fn account_inode(bed: &Bed, account: &FileMessage) -> u64 {
+    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
+    let checkpoint: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    checkpoint["identity"]["inode"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_closed_is_what_was_announced_also_while_a_file_is_archived() {
+    for point in ["after_archiving_mark", "after_archive_rename"] {
+        grows_at(point, OnClose::Archive, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_closed_is_what_was_announced_also_while_a_file_is_deleted() {
+    for point in ["after_deleting_mark", "after_moved_aside"] {
+        grows_at(point, OnClose::Delete, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_closed_is_what_was_announced_also_while_a_file_is_copied_to_the_archive() {
+    let elsewhere = other_file_system();
+    let archive = elsewhere.path().join("archive");
+    for point in ["after_partial_copy", "after_archive_copy", "after_copied_mark", "after_moved_aside"] {
+        grows_at(point, OnClose::Archive, Some(&archive)).await;
+        fs::remove_dir_all(&archive).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_file_whose_name_is_in_capitals_can_be_read_in_the_archive() {
+    let bed = Bed::start().await;
+    bed.land("X.CSV.GZ", gzip(&rows(1..=3)));
+    let closing = bed.close_all();
+    let outcome = bed.tail_once().end().await.unwrap();
+    drop(closing);
+    let file = outcome.files[0];
+    assert_eq!(bed.archived(), [bed.config.archive_dir().join(format!("X.{file}.CSV.GZ"))]);
+    let located = producer::locate::locate(&bed.config, Origin { file, row: 2 }).unwrap();
+    assert_eq!(located.raw, row(2).trim_end().as_bytes());
 }

@@ -5,22 +5,27 @@ use std::fs;
 use std::time::Duration;
 
 use common::FileId;
+use common::config::OnClose;
 use common::wire::{FileMessage, FileState};
 
-use crate::bed::{Bed, row, rows, until};
+use crate::bed::{Bed, other_file_system, row, rows, until};
 
 const ROWS: u128 = 2_000;
 
 /// A file that a producer reads until it is killed at `point`, and that another one then brings to its end.
 async fn killed_at(point: &str) {
     let bed = Bed::start().await;
+    killed_on(&bed, point).await;
+    is_whole_and_archived_once(&bed, point).await;
+}
+
+async fn killed_on(bed: &Bed, point: &str) {
     bed.land("a.csv", rows(1..=ROWS));
     let closing = bed.close_all();
     bed.producer_that_dies_at(point, &["tail"]).dies().await;
     let status = bed.producer(&["tail", "--once"]).end().await;
     drop(closing);
-    assert!(status.success(), "{status}");
-    is_whole_and_archived_once(&bed, point).await;
+    assert!(status.success(), "{point}: {status}");
 }
 
 /// Each row is in the stream, as one event however often it was sent; the account is right; the file is in the archive.
@@ -69,7 +74,8 @@ async fn killed_before_a_row_that_was_acknowledged_is_in_a_checkpoint() {
 
 #[tokio::test]
 async fn killed_while_a_checkpoint_is_written() {
-    for write in 1..=3 {
+    // The id of the directory, the limit of revisions, the file when it is met, and its positions.
+    for write in 1..=5 {
         killed_at(&format!("before_checkpoint_rename:{write}")).await;
         killed_at(&format!("after_checkpoint_rename:{write}")).await;
     }
@@ -87,6 +93,36 @@ async fn killed_when_the_account_is_sent() {
 async fn rule_archive_never_overwrites_when_the_producer_is_killed_around_the_move() {
     for point in ["after_archiving_mark", "after_archive_rename"] {
         killed_at(point).await;
+    }
+}
+
+#[tokio::test]
+async fn an_archive_on_another_file_system_is_as_safe_wherever_the_producer_is_killed() {
+    let points = [
+        "after_archiving_mark",
+        "after_partial_copy",
+        "after_archive_copy",
+        "after_copied_mark",
+        "after_moved_aside",
+        "after_removed",
+    ];
+    for point in points {
+        let elsewhere = other_file_system();
+        let archive = elsewhere.path().join("archive");
+        let bed = Bed::start_with(|config| config.tail.archive_dir = Some(archive)).await;
+        killed_on(&bed, point).await;
+        is_whole_and_archived_once(&bed, point).await;
+    }
+}
+
+#[tokio::test]
+async fn a_closed_file_is_deleted_once_wherever_the_producer_is_killed() {
+    for point in ["after_deleting_mark", "after_moved_aside", "after_removed"] {
+        let bed = Bed::start_with(|config| config.tail.on_close = OnClose::Delete).await;
+        killed_on(&bed, point).await;
+        assert_eq!(fs::read_dir(bed.config.landing_dir()).unwrap().count(), 0, "{point}");
+        let contents = bed.contents().await;
+        assert_eq!((contents.files().len(), contents.event_ids().len()), (1, 2_000), "{point}");
     }
 }
 

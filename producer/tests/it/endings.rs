@@ -1,19 +1,39 @@
 //! Where records and files end.
 
+use std::fs;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use common::Clock;
+use common::config::Source;
 use common::event::Reason;
 use common::wire::FileState;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use crate::bed::{Bed, HEADER, row, rows, until};
 use crate::contents::sha256;
 
-fn gzip(text: &str) -> Vec<u8> {
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
+}
+
+/// One frame with its checksum.
+fn zstd(text: &str) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// As pzstd writes it: before each frame one that readers skip, with the length of the next.
+fn pzstd(texts: &[String]) -> Vec<u8> {
+    let frame = |text: &String| {
+        let frame = zstd(text);
+        let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+        [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0], &length[..], &frame].concat()
+    };
+    texts.iter().flat_map(frame).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,16 +108,21 @@ async fn a_line_end_that_comes_late_is_no_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_stray_quote_is_bounded() {
-    let bed = Bed::start_with(|config| config.tail.max_record_bytes = 1_024).await;
+    let bed = Bed::start_with(|config| {
+        config.tail.max_record_bytes = 1_024;
+        // The rows behind the quote do not wait for the end of the file.
+        config.tail.finish_after = Duration::from_mins(1);
+    })
+    .await;
     let stray = "7,view,2024-03-13T10:21:14Z,\"open,p,1\n";
     let good: String = (1..=100).map(row).collect();
     bed.land("a.csv", format!("{HEADER}{}{stray}{good}", row(101)));
     let tailer = bed.tail();
-    let account = bed.until_finished("a.csv", 102).await;
+    bed.until_rows(102).await;
     tailer.drain().await;
-    assert_eq!((account.published, account.rejected), (101, 1));
-    let reject = &bed.contents().await.rejects()[0];
-    assert_eq!((reject.row, reject.reason), (2, Reason::RecordTooLong));
+    let contents = bed.contents().await;
+    let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
+    assert_eq!((contents.events().len(), reject.row, reject.reason), (101, 2, Reason::RecordTooLong));
     assert_eq!(reject.raw.0, stray.trim_end().as_bytes());
 }
 
@@ -155,8 +180,15 @@ async fn a_line_without_end_that_a_running_tailer_follows_is_one_reject() {
     bed.until_rows(5).await;
     tailer.drain().await;
     let contents = bed.contents().await;
-    assert_eq!((contents.rejects().len(), contents.rejects()[0].row), (1, 4));
-    assert_eq!(contents.rows_of(contents.rejects()[0].file_id), [1, 2, 3, 4, 5]);
+    let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
+    let line = "x".repeat(2_000) + &"y".repeat(3_000);
+    assert!(
+        reject.message.contains(&format!("5000 bytes with sha256 {}", sha256(&line))),
+        "{}",
+        reject.message
+    );
+    assert_eq!((reject.row, reject.byte_end - reject.byte_start), (4, 5_001));
+    assert_eq!(contents.rows_of(reject.file_id), [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,33 +236,99 @@ async fn compressed_files_are_read_as_their_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_zstd_file_is_read_as_its_text() {
-    let compressed = compress_to_vec(rows(1..=500).as_bytes(), CompressionLevel::Fastest);
+async fn rule_every_frame() {
     let bed = Bed::start().await;
-    bed.land("a.csv.zst", compressed);
+    let parts = [rows(1..=200), (201..=300).map(row).collect(), String::new(), row(301) + "no row\n"];
+    bed.land("a.csv.zst", pzstd(&parts));
+    bed.land("b.csv.zst", parts.iter().flat_map(|part| zstd(part)).collect::<Vec<_>>());
+    // Members, and zeros up to a full block.
+    let padding = vec![0; 10_000];
+    bed.land("c.csv.gz", [parts.iter().flat_map(|part| gzip(part)).collect(), padding].concat());
+    let closing = bed.close_all();
+    let outcome = bed.tail_once().end().await.unwrap();
+    drop(closing);
+    assert_eq!((outcome.open, outcome.parked.len(), bed.archived().len()), (0, 0, 3));
+    let contents = bed.contents().await;
+    for file in outcome.files {
+        assert_eq!(contents.rows_of(file), (1..=302).collect::<Vec<_>>());
+    }
+    let bytes = i64::try_from(parts.concat().len()).unwrap();
+    let accounts = contents.accounts();
+    assert_eq!(accounts.iter().filter(|one| (one.bytes, one.rejected) == (bytes, 1)).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_every_frame_that_is_damaged_keeps_its_file_in_its_place() {
+    let bed = Bed::start().await;
+    let flip = |mut bytes: Vec<u8>, from_end: usize| {
+        let at = bytes.len() - from_end;
+        bytes[at] ^= 0xff;
+        bytes
+    };
+    let (first, second) = (rows(1..=200), (201..=300).map(row).collect::<String>());
+    let damaged = [
+        ("checksum.csv.zst", flip([zstd(&first), zstd(&second)].concat(), 1)),
+        ("garbage.csv.zst", [zstd(&first), b"garbage".to_vec()].concat()),
+        ("crc.csv.gz", flip([gzip(&first), gzip(&second)].concat(), 5)),
+        ("length.csv.gz", flip([gzip(&first), gzip(&second)].concat(), 1)),
+        ("member.csv.gz", [gzip(&first), flip(gzip(&second), gzip(&second).len())].concat()),
+        ("plain.csv.gz", first.clone().into_bytes()),
+    ];
+    for (name, bytes) in &damaged {
+        bed.land(name, bytes);
+    }
+    let closing = bed.close_all();
+    let outcome = bed.tail_once().end().await.unwrap();
+    assert_eq!(outcome.parked.len(), damaged.len(), "{outcome:?}");
+    // What is tried again by itself "cannot be read".
+    let is_final = |why: &str| why.starts_with("the compressed file is damaged");
+    assert!(outcome.parked.iter().all(|(_, why)| is_final(why)), "{outcome:?}");
+    assert!(bed.archived().is_empty());
+    assert!(bed.accounts().await.iter().all(|account| account.state == FileState::Open));
+
+    // Copied again, it is the same file with the same rows, and is closed.
     let tailer = bed.tail();
-    bed.until_finished("a.csv.zst", 500).await;
+    fs::write(bed.path("checksum.csv.zst"), [zstd(&first), zstd(&second)].concat()).unwrap();
+    let account = bed.until_finished("checksum.csv.zst", 300).await;
+    bed.until_archived(account.file_id).await;
     tailer.drain().await;
+    drop(closing);
+    assert_eq!(bed.contents().await.rows_of(account.file_id), (1..=300).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_unfinished_gzip_waits() {
-    let bed = Bed::start().await;
-    let whole = gzip(&rows(1..=5_000));
-    let (half, rest) = whole.split_at(whole.len() / 2);
-    bed.append("a.csv.gz", half);
-    let outcome = bed.tail_once().end().await.unwrap();
-    let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
-    assert!(path.ends_with("a.csv.gz") && why.contains("stops before its end"), "{why}");
+    for (name, whole, first) in [
+        ("a.csv.gz", gzip(&rows(1..=5_000)), 0),
+        (
+            "b.csv.gz",
+            [gzip(&rows(1..=4_000)), gzip(&(4_001..=5_000).map(row).collect::<String>())].concat(),
+            4_000,
+        ),
+        ("c.csv.zst", zstd(&rows(1..=5_000)), 0),
+        ("d.csv.zst", pzstd(&[rows(1..=4_000), (4_001..=5_000).map(row).collect()]), 4_000),
+    ] {
+        let bed = Bed::start().await;
+        // Of the last member or frame only its trailer is missing, which has the checksum.
+        let (beginning, rest) = whole.split_at(whole.len() - 2);
+        bed.append(name, beginning);
+        let closing = bed.close_all();
+        let outcome = bed.tail_once().end().await.unwrap();
+        let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
+        assert!(path.ends_with(name) && why.contains("stops before its end"), "{why}");
+        assert!(bed.archived().is_empty() && bed.contents().await.rows().len() >= first);
 
-    // The upload goes on, and so does the file, under its id.
-    let tailer = bed.tail();
-    bed.append("a.csv.gz", rest);
-    let account = bed.until_finished("a.csv.gz", 5_000).await;
-    tailer.drain().await;
-    let contents = bed.contents().await;
-    assert_eq!(contents.files().into_iter().collect::<Vec<_>>(), [account.file_id]);
-    assert_eq!(contents.rows_of(account.file_id), (1..=5_000).collect::<Vec<_>>());
+        // The upload goes on, and so does the file, under its id.
+        let tailer = bed.tail();
+        bed.append(name, rest);
+        let account = bed.until_finished(name, 5_000).await;
+        bed.until_archived(account.file_id).await;
+        tailer.drain().await;
+        drop(closing);
+        let contents = bed.contents().await;
+        assert_eq!(contents.files().into_iter().collect::<Vec<_>>(), [account.file_id]);
+        assert_eq!(contents.rows_of(account.file_id), (1..=5_000).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,4 +352,72 @@ async fn files_without_rows_have_an_account_once_they_have_a_header() {
     bed.until_finished("empty.csv", 1).await;
     until("it is drained", async || tailer.progress.messages() >= 3).await;
     tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_ends_with_files_that_have_no_header() {
+    let bed = Bed::start_with(|config| {
+        config.source = vec![Source { comment: Some('#'), ..Source::default() }];
+    })
+    .await;
+    let texts =
+        ["", "\n", "\u{feff}", "\r\n\r\n", "\u{feff}\n", "# a note\n# another one\n", "# half a note"];
+    for (number, text) in texts.iter().enumerate() {
+        bed.land(&format!("{number}.csv"), text);
+        bed.land(&format!("{number}.csv.gz"), gzip(text));
+        bed.land(&format!("{number}.csv.zst"), zstd(text));
+    }
+    bed.land("other.csv", rows(1..=3));
+    let closing = bed.close_all();
+    let outcome = bed.tail_once().end().await.unwrap();
+    drop(closing);
+    // As it is with a file of no bytes: somebody is about to write it.
+    assert_eq!((outcome.parked, outcome.files.len(), outcome.open), (vec![], 1, 0));
+    for number in 0..texts.len() {
+        for ending in ["csv", "csv.gz", "csv.zst"] {
+            assert!(bed.path(&format!("{number}.{ending}")).exists(), "{number}.{ending}");
+        }
+    }
+    // It is read once it has a header.
+    let tailer = bed.tail();
+    bed.append("1.csv", rows(4..=5));
+    bed.until_finished("1.csv", 2).await;
+    tailer.drain().await;
+}
+
+/// Lands a file whose time of writing is as the clock of another machine would have it.
+fn land_at(bed: &Bed, name: &str, text: &str, written: SystemTime) {
+    let part = bed.path(&format!("{name}.part"));
+    fs::write(&part, text).unwrap();
+    fs::File::options().append(true).open(&part).unwrap().set_modified(written).unwrap();
+    fs::rename(part, bed.path(name)).unwrap();
+}
+
+const IN_THE_FUTURE: Duration = Duration::from_secs(4_000_000_000);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_time_goes_back_and_a_file_from_the_future_is_finished() {
+    let bed = Bed::start().await;
+    land_at(&bed, "a.csv", rows(1..=3).trim_end(), SystemTime::UNIX_EPOCH + IN_THE_FUTURE);
+    let tailer = bed.tail();
+    bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    let latest = bed.contents().await.events().iter().map(|event| event.written_us).max().unwrap();
+    assert!(latest <= Clock::System.micros(), "a row is not read before it was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_time_goes_back_and_half_a_line_of_a_machine_whose_clock_is_behind_waits() {
+    let bed = Bed::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
+    let text = rows(1..=3);
+    let (half, rest) = text.split_at(text.len() - 4);
+    land_at(&bed, "a.csv", half, SystemTime::UNIX_EPOCH);
+    let tailer = bed.tail();
+    bed.until_rows(2).await;
+    bed.append("a.csv", rest);
+    bed.until_rows(3).await;
+    tailer.drain().await;
+    let contents = bed.contents().await;
+    assert!(contents.rejects().is_empty());
+    assert_eq!(contents.events()[2].price.as_deref(), Some("3.50"));
 }

@@ -1,6 +1,7 @@
 //! Which file is which: what keeps its rows' origins, and what is another file.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use common::wire::FileState;
@@ -105,6 +106,53 @@ async fn a_file_that_is_put_back_from_the_archive_is_a_new_one() {
         .await;
     assert_eq!(second.rows_read, 3);
     tailer.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_links_stay_inside() {
+    // Whichever of the two is met first.
+    for (file, link) in [("events.csv", "a_latest.csv"), ("a.csv", "z_latest.csv")] {
+        let bed = Bed::start().await;
+        symlink(file, bed.path(link)).unwrap();
+        symlink("/proc/self/environ", bed.path("env.csv")).unwrap();
+        let tailer = bed.tail();
+        bed.land(file, rows(1..=3));
+        let account = bed.until_finished(file, 3).await;
+        bed.append(file, row(4));
+        let grown = bed.until_finished(file, 4).await;
+        assert_eq!(account.file_id, grown.file_id);
+        bed.close(&grown).await;
+        bed.until_archived(grown.file_id).await;
+        // Without its file the link is nothing, also for the next tailer.
+        let outcome = tailer.drain().await;
+        assert_eq!(outcome.files, [grown.file_id]);
+        let [(path, why)] = &outcome.parked[..] else { panic!("one link is refused: {outcome:?}") };
+        assert_eq!(*path, bed.path("env.csv"));
+        assert!(why.contains("leaves its directory") && !why.contains("environ"), "{why}");
+        let sent = bed.messages().await;
+        let outcome = bed.tail_once().end().await.unwrap();
+        assert_eq!((outcome.files.len(), outcome.open, outcome.parked.len()), (0, 0, 1));
+        assert_eq!(bed.messages().await, sent);
+        assert!(bed.path(link).is_symlink() && bed.path("env.csv").is_symlink());
+        assert_eq!(bed.contents().await.rows_of(grown.file_id), [1, 2, 3, 4]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_links_stay_inside_also_one_that_comes_into_the_place_of_a_file() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.land("a.csv", rows(1..=3));
+    let account = bed.until_finished("a.csv", 3).await;
+    let outside = bed.aside("outside.csv");
+    fs::write(&outside, rows(1..=9)).unwrap();
+    symlink(&outside, bed.path("b.csv.part")).unwrap();
+    fs::rename(bed.path("b.csv.part"), bed.path("a.csv")).unwrap();
+    let truncated = bed.until_account("a.csv", |one| one.state == FileState::Truncated).await;
+    assert_eq!((truncated.file_id, truncated.rows_read), (account.file_id, 3));
+    let outcome = tailer.drain().await;
+    assert_eq!((outcome.files.len(), outcome.parked.len()), (1, 1), "{outcome:?}");
+    assert_eq!(bed.contents().await.rows_of(account.file_id), [1, 2, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,5 +15,10 @@ mod broker; // a broker that ends, fills up, or forgets
 mod partition; // a network that cuts, swallows, delays and forgets
 mod permissions; // nats.conf
 mod health; // stages that wait
+mod stalls; // stages that hang, and tasks that panic
+mod foreign; // a stream that somebody else made
+mod closed_bucket; // what is left of the files that ever were
 mod crashes; // a process that is killed between two steps
+#[cfg(target_os = "linux")]
+mod synced; // a power failure
 mod model; // random writing and killing against a model

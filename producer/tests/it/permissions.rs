@@ -14,7 +14,7 @@ fn users_of_nats_conf(bed: &Bed) -> impl Fn(&str) -> SecretString + use<> {
         let generated: Value = serde_json::from_str(&generated).unwrap();
         let conf = include_str!("../../../nats.conf")
             .replace("127.0.0.1:4222", &format!("127.0.0.1:{}", generated["port"]))
-            .replace("127.0.0.1:8222", generated["http"].as_str().unwrap())
+            .replace("http: \"127.0.0.1:8222\"", "")
             .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
         ["PRODUCER", "CONSUMER", "OPERATOR"]
             .iter()
@@ -40,6 +40,9 @@ async fn nats_conf_permits_all_that_a_producer_does() {
     let closed = bed.until_finished("closed.csv", 3).await;
     bed.close(&closed).await;
     until("it is archived", async || bed.archived().len() == 1).await;
+    // And takes out what it has heard.
+    let bucket = bed.closed_bucket().await;
+    until("the bucket is empty", async || bucket.stream.get_info().await.unwrap().state.messages == 0).await;
     bed.append("open.csv", rows(1..=3));
     bed.until_finished("open.csv", 3).await;
     tailer.drain().await;
@@ -49,7 +52,8 @@ async fn nats_conf_permits_all_that_a_producer_does() {
     bed.until_finished("open.csv", 4).await;
     tailer.drain().await;
     // It lets a durable be made anew that is ahead.
-    let producer = nats::connect(&bed.config.nats, "test", &Shutdown::new()).await.unwrap();
+    let user = nats::User::Producer;
+    let producer = nats::connect_as(&bed.config.nats, user, "test", &Shutdown::new()).await.unwrap();
     let stream = producer.jetstream.get_stream(STREAM).await.unwrap();
     let missing = stream.delete_consumer(stream::DURABLE).await.err().unwrap().to_string();
     assert!(missing.contains("consumer not found"), "{missing}");

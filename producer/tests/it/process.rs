@@ -1,6 +1,7 @@
 //! The program `producer` as a process of its own, which can be killed as a machine kills it.
 
-use std::fs::OpenOptions;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -11,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret as _;
 use tokio::process::{Child, Command};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, until};
 
 /// Longer than any of them takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,9 +30,24 @@ impl Bed {
 
     /// The same, killed as by `kill -9` when it reaches this point for the first time, or as often as `POINT:N` says.
     pub(crate) fn producer_that_dies_at(&self, point: &str, arguments: &[&str]) -> Producer {
+        self.producer_with::<&str>(&[], point, arguments)
+    }
+
+    /// The same, with more of an environment.
+    pub(crate) fn producer_with<V: AsRef<OsStr>>(
+        &self,
+        environment: &[(&str, V)],
+        point: &str,
+        arguments: &[&str],
+    ) -> Producer {
         let said = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let Config { nats, data_dir, tail, publish, .. } = &self.config;
         let time = |time| humantime::format_duration(time).to_string();
+        let on_close = match tail.on_close {
+            OnClose::Keep => "keep",
+            OnClose::Archive => "archive",
+            OnClose::Delete => "delete",
+        };
         let child = Command::new(env!("CARGO_BIN_EXE_producer"))
             .args(arguments)
             .env_clear()
@@ -42,9 +58,11 @@ impl Bed {
             .env("MILLRACE_TAIL__POLL", time(tail.poll))
             .env("MILLRACE_TAIL__FINISH_AFTER", time(tail.finish_after))
             .env("MILLRACE_TAIL__CHECKPOINT_EVERY", time(tail.checkpoint_every))
-            .env("MILLRACE_TAIL__ON_CLOSE", if tail.on_close == OnClose::Keep { "keep" } else { "archive" })
+            .env("MILLRACE_TAIL__ON_CLOSE", on_close)
+            .env("MILLRACE_TAIL__ARCHIVE_DIR", self.config.archive_dir())
             .env("MILLRACE_PUBLISH__ACK_TIMEOUT", time(publish.ack_timeout))
             .env("FAULT_POINT", point)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(said)
@@ -54,9 +72,33 @@ impl Bed {
         Producer { child }
     }
 
+    /// `producer tail`, which is held at `point` until what this returns is dropped.
+    pub(crate) fn producer_held_at(&self, point: &str) -> (Producer, Hold) {
+        let file = self.aside("hold");
+        fs::write(&file, "").unwrap();
+        let producer = self.producer_that_dies_at(&format!("{point}:{}", file.display()), &["tail"]);
+        (producer, Hold(file))
+    }
+
     /// What all producers on these directories have said.
     pub(crate) fn log(&self) -> PathBuf {
         self.config.data_dir.join("producer.log")
+    }
+}
+
+/// Keeps a producer from passing a point.
+pub(crate) struct Hold(PathBuf);
+
+impl Hold {
+    /// Waits until the point is reached.
+    pub(crate) async fn reached(&self) {
+        until("the producer is held", async || self.0.with_extension("reached").exists()).await;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
     }
 }
 

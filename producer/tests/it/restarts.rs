@@ -1,8 +1,9 @@
 //! Stopping and starting in the middle of a file.
 
 use common::FileId;
+use common::wire::FileState;
 
-use crate::bed::{Bed, Tailer, rows, until};
+use crate::bed::{Bed, Tailer, row, rows, until};
 
 const ROWS: u128 = 20_000;
 
@@ -87,4 +88,28 @@ async fn a_checkpoint_that_cannot_be_read_is_named() {
     std::fs::write(&path, "{").unwrap();
     let error = bed.tail().end().await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("{} is no checkpoint", path.display())), "{error}");
+}
+
+/// As where the clock was ahead by a year, and was put right while nobody tailed.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_time_goes_back_and_later_totals_have_a_later_revision() {
+    let bed = Bed::start().await;
+    let tailer = bed.tail();
+    bed.append("a.csv", rows(1..=3));
+    let first = bed.until_finished("a.csv", 3).await;
+    tailer.drain().await;
+    let limit = bed.config.checkpoint_dir().join("revision_limit");
+    let used: i64 = std::fs::read_to_string(&limit).unwrap().trim().parse().unwrap();
+    assert!(used >= first.revision, "a crash now would forget that {} was used", first.revision);
+    let ahead = used + 365 * 86_400 * 1_000_000;
+    std::fs::write(&limit, format!("{ahead}\n")).unwrap();
+    let tailer = bed.tail();
+    bed.append("a.csv", row(4));
+    let grown = bed.until_finished("a.csv", 4).await;
+    assert!(grown.revision > ahead);
+    // Also when it is removed, and its totals are those of a truncated file.
+    std::fs::remove_file(bed.path("a.csv")).unwrap();
+    let gone = bed.until_account("a.csv", |account| account.state == FileState::Truncated).await;
+    assert!(gone.revision > grown.revision);
+    tailer.drain().await;
 }

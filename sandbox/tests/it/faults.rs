@@ -31,6 +31,32 @@ async fn a_killed_server_comes_back_with_its_data_at_its_address() {
 }
 
 #[tokio::test]
+async fn a_cluster_is_put_back_to_its_copy_and_a_store_is_removed() {
+    let bed = Bed::new();
+    let mut sandbox = bed.start().await;
+    bed.sql(&sandbox, "CREATE TABLE kept AS SELECT generate_series(1, 10) AS row").await;
+    sandbox.kill(Server::Postgres).await.unwrap();
+    sandbox.copy_cluster().await.unwrap();
+    sandbox.restart(Server::Postgres).await.unwrap();
+    bed.sql(&sandbox, "INSERT INTO kept VALUES (11)").await;
+    sandbox.kill(Server::Postgres).await.unwrap();
+    sandbox.put_back_cluster().await.unwrap();
+    sandbox.restart(Server::Postgres).await.unwrap();
+    assert_eq!(bed.sql(&sandbox, "SELECT count(*) FROM kept").await, "10");
+    sandbox.kill(Server::Postgres).await.unwrap();
+    let error = sandbox.put_back_cluster().await.unwrap_err();
+    assert!(error.to_string().contains(".copy"), "a copy is put back once: {error}");
+    sandbox.restart(Server::Postgres).await.unwrap();
+
+    fs::write(bed.file("nats").join("left"), "").unwrap();
+    sandbox.remove_store().await.unwrap();
+    assert!(!bed.file("nats").exists());
+    sandbox.restart(Server::Nats).await.unwrap();
+    assert!(!bed.file("nats").join("left").exists());
+    sandbox.stop().await.unwrap();
+}
+
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn a_frozen_server_answers_again_when_it_is_let_go() {
     let bed = Bed::new();

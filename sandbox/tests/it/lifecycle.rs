@@ -33,7 +33,7 @@ async fn commits_are_durable() {
 async fn secrets_are_for_the_owner_only() {
     let bed = Bed::new();
     let sandbox = bed.start().await;
-    for name in ["password", "running.json", "nats.conf"] {
+    for name in ["password", "running.json", "nats.conf", "nats.log", "postgres.log", "lock"] {
         let mode = fs::metadata(bed.file(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -41,6 +41,33 @@ async fn secrets_are_for_the_owner_only() {
     assert!(!format!("{sandbox:?}").contains(password.trim()));
     assert!(!bed.file("postgres.secret").exists());
     sandbox.stop().await.unwrap();
+}
+
+/// A monitoring port would tell every user of the machine who is connected and what is in the streams.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nats_server_listens_for_clients_only() {
+    let nats = sandbox::testing::nats().await;
+    let dir = format!("/proc/{}", nats.pid());
+    let sockets: Vec<String> = fs::read_dir(format!("{dir}/fd"))
+        .unwrap()
+        .filter_map(|fd| fs::read_link(fd.unwrap().path()).ok())
+        .filter_map(|target| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned))
+        .collect();
+    let listening: Vec<String> = ["tcp", "tcp6"]
+        .iter()
+        .flat_map(|table| {
+            let text = fs::read_to_string(format!("{dir}/net/{table}")).unwrap_or_default();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .filter_map(|line| {
+            let parts: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = parts.get(3) == Some(&"0A")
+                && sockets.iter().any(|inode| Some(&inode.as_str()) == parts.get(9));
+            is_ours.then(|| parts[1].to_owned())
+        })
+        .collect();
+    assert_eq!(listening, [format!("0100007F:{:04X}", nats.port())]);
 }
 
 #[tokio::test]
@@ -66,4 +93,32 @@ async fn remove_deletes_its_own_files_only() {
     sandbox::remove(&bed.options).unwrap();
     assert!(!mine.exists() && theirs.exists());
     sandbox::remove(&bed.options).unwrap();
+}
+
+#[tokio::test]
+async fn rule_only_own_files_are_deleted_of_the_sandbox() {
+    let bed = Bed::new();
+    // A directory of this name that no service has seen.
+    let theirs =
+        ["postgres/holiday.jpg", "nats/jetstream/notes.txt", "password", "nats.log", "postgres.partial/x"];
+    for name in theirs {
+        fs::create_dir_all(bed.file(name).parent().unwrap()).unwrap();
+        fs::write(bed.file(name), "a user's").unwrap();
+    }
+    sandbox::remove(&bed.options).unwrap();
+    for name in theirs {
+        assert!(bed.file(name).exists(), "{name} stays");
+    }
+    // One in which services have run.
+    fs::remove_dir_all(bed.options.data_dir.join("sandbox")).unwrap();
+    bed.start().await.stop().await.unwrap();
+    let elsewhere = bed.options.data_dir.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("orders.csv"), "a user's").unwrap();
+    fs::write(bed.file("nats/orders.csv"), "a user's").unwrap();
+    fs::remove_file(bed.file("postgres.log")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, bed.file("nats/jetstream/link")).unwrap();
+    sandbox::remove(&bed.options).unwrap();
+    assert!(elsewhere.join("orders.csv").exists() && bed.file("nats/orders.csv").exists());
+    assert!(!bed.file("postgres").exists() && !bed.file("nats/jetstream").exists());
 }

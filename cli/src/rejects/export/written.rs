@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use common::printable::{Printable, printable};
 use serde::Serialize;
 
+use crate::account::path_as_text;
 use crate::rejects::count;
 
 /// What has become of the rows.
@@ -18,6 +20,7 @@ pub(super) struct Written {
 /// A file that was written.
 #[derive(Debug, Serialize)]
 pub(super) struct WrittenFile {
+    #[serde(serialize_with = "path_as_text")]
     pub(super) file: PathBuf,
     pub(super) rows: i64,
 }
@@ -34,11 +37,13 @@ pub(super) struct LeftOut {
 impl Written {
     /// For people.
     pub(super) fn to_text(&self) -> String {
-        let file = |one: &WrittenFile| format!("{}: {}", one.file.display(), count(one.rows, "row"));
+        let file =
+            |one: &WrittenFile| format!("{}: {}", Printable(one.file.display()), count(one.rows, "row"));
         let mut lines: Vec<String> = self.files.iter().map(file).collect();
         for LeftOut { rows, example, why } in &self.left_out {
             let example = example.as_ref().map_or_else(String::new, |row| format!(" ({row})"));
-            lines.push(format!("left out: {}{example}: {why}", count(*rows, "row")));
+            let line = format!("left out: {}{example}: {why}", count(*rows, "row"));
+            lines.push(printable(&line).into_owned());
         }
         lines.push(match self.rows {
             0 if self.left_out.is_empty() => "no open rejects".to_owned(),

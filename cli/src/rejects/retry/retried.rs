@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
+use common::printable::Printable;
 use consumer::rejects::Reject;
 use serde::Serialize;
 
+use crate::account::path_as_text;
 use crate::rejects::count;
 use crate::rejects::list::{Told, shown};
 
 /// What became of the rows.
 #[derive(Debug, Serialize)]
 pub(super) struct Retried<'a> {
+    #[serde(serialize_with = "path_as_text")]
     pub(super) file: &'a Path,
+    #[serde(serialize_with = "path_as_text")]
     pub(super) landed: &'a Path,
     pub(super) rows_sent: i64,
     pub(super) events: i64,
@@ -29,7 +33,7 @@ impl Retried<'_> {
     pub(super) fn to_text(&self, rejects: &[Reject]) -> String {
         let mut lines = vec![format!(
             "{}: {} sent: {}, {}, {} rejected again",
-            self.file.display(),
+            Printable(self.file.display()),
             count(self.rows_sent, "row"),
             count(self.events, "event"),
             count(self.duplicates, "duplicate"),

@@ -4,7 +4,8 @@ use common::Clock;
 use tempfile::TempDir;
 
 use super::*;
-use crate::tail::followed::{Context, Followed, Turn};
+use crate::checkpoint::State;
+use crate::tail::followed::{Context, Followed, MaxPayload, Turn};
 use crate::tail::identity::Seen;
 
 const HEADER: &str = "event_type,event_timestamp,price\n";
@@ -21,6 +22,10 @@ struct Read {
 
 impl Read {
     fn of(text: &str) -> Self {
+        Self::within(text, 1 << 20)
+    }
+
+    fn within(text: &str, max_payload: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let landed = dir.path().join("a.csv");
         fs::write(&landed, text).unwrap();
@@ -31,7 +36,7 @@ impl Read {
             config: config.clone(),
             store: store.clone(),
             clock: Clock::System,
-            max_payload: 1 << 20,
+            max_payload: MaxPayload::Is(max_payload),
         };
         let seen = Seen::from(&fs::metadata(&landed).unwrap());
         let mut followed = Followed::new(&config, landed.clone(), seen);
@@ -44,18 +49,13 @@ impl Read {
         let checkpoint = Checkpoint { state: State::Archived { target }, ..checkpoint };
         let mut messages = chunk.messages;
         messages.retain(|message| message.subject.as_str() != common::stream::FILE);
-        Self {
-            dir,
-            files: Files { config, max_payload: 1 << 20, is_alone: true },
-            store,
-            checkpoint,
-            messages,
-        }
+        Self { dir, files: Files { config, max_payload }, store, checkpoint, messages }
     }
 
     /// What the file gives when it is read again, or why it gives nothing.
     fn again(&self) -> Result<Vec<Mapped>, String> {
-        let file = self.files.file(&self.checkpoint, &self.store)?;
+        let all_rows = RowSet::EMPTY.missing_up_to(self.checkpoint.reached.row);
+        let file = self.files.file(&self.checkpoint, &all_rows, &self.store)?;
         let mut all = Vec::new();
         file.rows(|first, messages| {
             assert_eq!(usize::try_from(first).unwrap(), all.len() + 1);
@@ -127,10 +127,47 @@ fn a_file_is_found_by_its_content() {
 #[test]
 fn a_file_that_gives_other_rows_gives_none() {
     let mut read = Read::of(&format!("{HEADER}{ROWS}"));
+    // As in a checkpoint of an older version.
+    read.checkpoint.limits = None;
     read.files.config.tail.max_record_bytes = 20;
     let why = read.again().unwrap_err();
     assert!(why.contains("gives 0 events and 3 rejected rows now, and gave 2 and 1"), "{why}");
-    read.files.is_alone = false;
-    read.checkpoint.state = State::Reading;
-    assert_eq!(read.again().unwrap_err(), "the tailer that runs has not closed the file yet");
+}
+
+#[test]
+fn rule_limits_are_pinned_when_a_file_is_read_again() {
+    let long = format!("view,2024-03-13 10:21:16,\"{}\"\n", "\n".repeat(3_000));
+    let mut read = Read::within(&format!("{HEADER}{long}{ROWS}"), 2_000);
+    assert_eq!(read.messages.len(), 4);
+    read.files.config.tail.max_record_bytes = 1_024;
+    read.files.max_payload = 8 << 20;
+    assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
+}
+
+#[test]
+fn rule_limits_are_pinned_and_a_row_that_does_not_fit_any_more_is_not_cut() {
+    let long = format!("view,2024-03-13 10:21:16,1,{}\n", "x".repeat(3_000));
+    let header = HEADER.replace('\n', ",note\n");
+    let mut read = Read::of(&format!("{header}{long}view,2024-03-13 10:21:14,2,y\n"));
+    read.files.max_payload = 2_000;
+    let why = read.again().unwrap_err();
+    let size = read.messages[0].payload.len();
+    assert!(size > 3_000);
+    assert_eq!(
+        why,
+        format!(
+            "row 1 makes a message of {size} bytes, and the broker's max_payload is 2000 now; set it to at least {size} \
+             and run `millrace heal` again"
+        )
+    );
+    read.files.max_payload = size;
+    assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
+}
+
+#[test]
+fn rule_mapping_is_pinned_as_the_rows_settled_it() {
+    // The second row settles that times are in milliseconds; in those the first one would be a time.
+    let read = Read::of(&format!("{HEADER}view,99999999999,1\nview,1710325274000,1\n"));
+    assert!(read.messages[0].rejected.is_some() && read.messages[1].rejected.is_none());
+    assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
 }

@@ -76,6 +76,11 @@ fn each_kind_of_bad_row_is_told_with_column_and_value() {
         (format!("{id},view,{time},u,abc,a,::1,n"), "bad_price", "column price: \"abc\" is not a decimal"),
         (format!("{id},view,{time},u,1,a,1.2.3,n"), "bad_ip_address", "column ip: \"1.2.3\" is no IPv4"),
         (format!("{id},view,{time},u\0,1,a,::1,n"), "nul_character", "NUL"),
+        (
+            format!("{id},view,{time},{},1,a,::1,n", "é".repeat(1_301)),
+            "value_too_long",
+            "column user_id: \"éééééééééééééééééééééééééééééééééééééééé\" … has 2602 bytes; this column is indexed and takes 2600",
+        ),
     ] {
         let mapped = map(&line);
         assert_eq!(mapped.subject.as_str(), "ledger.rejected", "{line}");

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
+use common::printable::Printable;
+
 use super::{Context, Followed, Turn, holds};
 use crate::checkpoint::{Ahead, Checkpoint, State};
 use crate::map::Unmappable;
@@ -75,11 +77,12 @@ impl Followed {
 
     /// A file that was met before goes on where it was acknowledged. Says no where this is another one after all.
     fn resume(&mut self, context: &Context, known: &Checkpoint) -> io::Result<bool> {
-        // A move to the archive that did not come about, of a file that has another name by now, is like no move.
-        let (State::Reading | State::Archiving { .. } | State::Kept, Some(mapping)) =
-            (&known.state, &known.mapping)
-        else {
-            return Ok(false);
+        let Some(mapping) = &known.mapping else { return Ok(false) };
+        // A move or a removal that did not come about, of a file that has another name by now, is like none.
+        let was_put_away = match known.state {
+            State::Reading | State::Kept => false,
+            State::Archiving { .. } | State::Copied { .. } | State::Deleting => true,
+            State::Archived { .. } | State::Deleted | State::Truncated => return Ok(false),
         };
         let (buffer, seen) = Buffer::open(&self.path, &known.reached)?;
         let ahead = context.store.ahead(known.file_id).unwrap_or_else(|| Ahead::of(known));
@@ -88,12 +91,14 @@ impl Followed {
         }
         let mut checkpoint = known.clone();
         checkpoint.move_to(&self.path);
-        if matches!(checkpoint.state, State::Archiving { .. }) {
+        if was_put_away {
             checkpoint.state = State::Reading;
-            context.store.put(checkpoint.clone()).map_err(io::Error::other)?;
         }
-        let max_record = context.config.tail.max_record_bytes;
-        let mut reading = Reading::new(checkpoint, mapping, context.max_payload, max_record);
+        let mut reading = Reading::new(checkpoint, mapping, context.limits());
+        if was_put_away || known.limits.is_none() {
+            context.store.put(reading.checkpoint.clone()).map_err(io::Error::other)?;
+        }
+        reading.reopen(context.max_payload.bytes()).map_err(io::Error::other)?;
         reading.follow(ahead);
         self.reading = Some(Box::new(reading));
         self.buffer = buffer;
@@ -123,7 +128,7 @@ impl Followed {
 fn end_others(context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
     for other in others.iter().filter(|other| other.state == State::Reading) {
         tracing::warn!(
-            file = %other.path.display(),
+            file = %Printable(other.path.display()),
             rows_read = other.reached.row,
             "was rewritten while nobody read it: what was read stands and cannot be published again, \
              what is there is a new file"

@@ -15,13 +15,25 @@ impl Reading {
         if self.overlong.is_some() {
             return self.end_overlong(buffer, finish, written_us);
         }
+        if self.in_comment {
+            return self.end_comment(buffer, finish, written_us);
+        }
         if self.checkpoint.reached.unterminated {
             return self.after_unterminated(buffer, finish, written_us);
         }
-        // A comment whose end has not come is no row, and is left alone.
         let (rest, _) = self.at_hand(buffer, finish);
-        let skipped = self.splitter.skip(rest, rest.len() < buffer.rest().len())?;
+        let (skipped, is_unended) = self.splitter.skip(rest, rest.len() < buffer.rest().len());
         buffer.advance(skipped);
+        if is_unended {
+            // A comment whose end has not come is no row: the position stays before it, and it is not gathered.
+            self.in_comment = buffer.rest().len() > self.max_record;
+            if self.in_comment {
+                self.checkpoint.reached.offset = buffer.offset();
+                self.checkpoint.reached.tail_hash = buffer.tail_hash();
+                return self.end_comment(buffer, finish, written_us);
+            }
+            return None;
+        }
         let (rest, at_end) = self.at_hand(buffer, finish);
         if rest.is_empty() {
             return None;
@@ -72,6 +84,16 @@ impl Reading {
         let message = self.mapper.refuse(raw, position, Reason::RecordTooLong, message);
         buffer.advance(next);
         Some(self.count(message))
+    }
+
+    /// Passes over a comment that is longer than a record may be.
+    fn end_comment(&mut self, buffer: &mut Buffer, finish: bool, written_us: i64) -> Option<Mapped> {
+        let (rest, _) = self.at_hand(buffer, finish);
+        let end = memchr(b'\n', rest);
+        self.in_comment = end.is_none() && rest.len() == buffer.rest().len();
+        let passed = end.map_or(rest.len(), |end| end + 1);
+        buffer.advance(passed);
+        if self.in_comment { None } else { self.next(buffer, finish, written_us) }
     }
 
     fn end_overlong(&mut self, buffer: &mut Buffer, finish: bool, written_us: i64) -> Option<Mapped> {

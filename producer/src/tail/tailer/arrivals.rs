@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use common::printable::Printable;
+
 use super::Tailer;
 use crate::tail::followed::Followed;
 use crate::tail::identity::Seen;
@@ -17,7 +19,7 @@ impl Tailer {
         if known.is_none() && (self.is_ending || !self.scanner.wants(path)) {
             return;
         }
-        match std::fs::metadata(path) {
+        match std::fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => {
                 let seen = Seen::from(&metadata);
                 let is_other = known.is_some_and(|inode| inode != seen.inode);
@@ -37,6 +39,7 @@ impl Tailer {
 
     /// Looks at all files. `all` makes each of them ready.
     pub(super) fn scan(&mut self, all: bool) {
+        self.look_at_archived();
         let Some(mut found) = self.scanner.scan() else { return };
         if self.files.values().any(|file| !found.may_have(file.seen.inode)) {
             // A file that is renamed while the directory is read may be in neither place.
@@ -45,6 +48,9 @@ impl Tailer {
         }
         self.parked.retain(|path, _| found.has(path));
         self.follow_moves(&found);
+        for (path, why) in &found.refused {
+            self.park(path.clone(), why.clone());
+        }
         let mut names: HashMap<u64, PathBuf> =
             self.files.iter().map(|(path, file)| (file.seen.inode, path.clone())).collect();
         for (path, seen) in &found.files {
@@ -72,15 +78,16 @@ impl Tailer {
     }
 
     fn look(&mut self, path: PathBuf, seen: Seen) {
-        match self.files.get_mut(&path) {
-            Some(file) if file.seen == seen => return,
-            Some(file) => file.seen = seen,
-            None => {
-                let file = Followed::new(&self.context.config, path.clone(), seen);
-                self.files.insert(path.clone(), file);
-            }
+        let is_new = if let Some(file) = self.files.get_mut(&path) {
+            file.look(seen)
+        } else {
+            let file = Followed::new(&self.context.config, path.clone(), seen);
+            self.files.insert(path.clone(), file);
+            true
+        };
+        if is_new {
+            self.make_ready(path);
         }
-        self.make_ready(path);
     }
 
     /// Files that are no longer where they were: renamed, also to the name of another one, or gone.
@@ -104,7 +111,7 @@ impl Tailer {
         }
     }
 
-    fn leave(&mut self, path: &Path) -> Option<Followed> {
+    pub(super) fn leave(&mut self, path: &Path) -> Option<Followed> {
         self.ready.retain(|one| one != path);
         self.waiting.remove(path);
         self.parked.remove(path);
@@ -112,7 +119,7 @@ impl Tailer {
     }
 
     fn renamed(&mut self, mut file: Followed, there: &Path) {
-        tracing::info!(from = %file.path.display(), to = %there.display(), "renamed");
+        tracing::info!(from = %Printable(file.path.display()), to = %Printable(there.display()), "renamed");
         there.clone_into(&mut file.path);
         if let Some(reading) = &mut file.reading {
             reading.checkpoint.move_to(there);
@@ -132,11 +139,11 @@ impl Tailer {
         self.announced.remove(&file_id);
         let mut chunk = self.chunk();
         if let Err(error) = file.end(&self.context, &mut chunk) {
-            tracing::error!(file = %file.path.display(), %error, "its end could not be kept");
+            tracing::error!(file = %Printable(file.path.display()), %error, "its end could not be kept");
         }
         if !chunk.messages.is_empty() {
             tracing::warn!(
-                file = %file.path.display(),
+                file = %Printable(file.path.display()),
                 "was removed before it was closed; what was read of it stands and cannot be published again"
             );
         }

@@ -11,9 +11,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use common::FileId;
+use common::printable::Printable;
 
 use super::Tailer;
-use crate::checkpoint::{Checkpoint, State};
+use crate::checkpoint::{self, Checkpoint, State};
 use crate::tail::followed::Followed;
 use crate::tail::scan::{Found, Scanner};
 use crate::tail::truncated;
@@ -35,22 +36,23 @@ impl Tailer {
         let mut chunk = self.chunk();
         for checkpoint in unaccounted.iter().filter(|one| is_gone(one, &mut looked)) {
             tracing::warn!(
-                file = %checkpoint.path.display(),
+                file = %Printable(checkpoint.path.display()),
                 rows_read = checkpoint.reached.row,
                 "was removed while nobody read it; what was read of it stands and cannot be published again"
             );
             if let Err(error) = truncated::truncate(&self.context, checkpoint, &mut chunk) {
-                tracing::error!(file = %checkpoint.path.display(), %error, "its end could not be kept");
+                tracing::error!(file = %Printable(checkpoint.path.display()), %error, "its end could not be kept");
             }
         }
         self.send(chunk);
     }
 
     /// Tells accounts that a crash, or the loss of the stream, may have swallowed.
-    pub(super) fn tell_owed(&self) {
+    pub(super) fn tell_owed(&self) -> Result<(), checkpoint::Error> {
         let mut chunk = self.chunk();
-        truncated::tell_owed(&self.context, &mut chunk);
+        truncated::tell_owed(&self.context, &mut chunk)?;
         self.send(chunk);
+        Ok(())
     }
 }
 

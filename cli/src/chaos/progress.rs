@@ -1,4 +1,4 @@
-//! What a person sees of a run: a bar on a terminal, a line a fault elsewhere.
+//! The progress of a run: a bar on a terminal, a line for each strike elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ pub(super) enum Goal {
 
 /// Draws the bar.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct Progress {
     line: Line,
     goal: Goal,
     began: Instant,
     kills: u64,
 }
 
-impl Sight {
+impl Progress {
     pub(super) fn new(line: Line, goal: Goal) -> Self {
         line.measure(match goal {
             Goal::Kills(kills) => kills,
@@ -30,13 +30,13 @@ impl Sight {
         Self { line, goal, began: Instant::now(), kills: 0 }
     }
 
-    /// A fault is struck.
+    /// A strike begins.
     pub(super) fn show(&self, fault: &Fault) {
         self.line.tell(fault.to_string());
     }
 
     /// Something else goes on.
-    pub(super) fn say(&self, words: &str) {
+    pub(super) fn log(&self, words: &str) {
         self.line.tell(words.to_owned());
     }
 

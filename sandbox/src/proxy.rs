@@ -1,5 +1,5 @@
 //! A proxy between a client and a server that does what networks do: it cuts, holds back, delays, half-closes and
-//! forgets connections.
+//! forgets connections. Tests use it, and `millrace chaos`.
 //!
 //! A server's URL enters; a URL that leads through the proxy leaves. What is held back goes on when it is mended, as
 //! the packets do that TCP sends again; a connection that was stranded stays open for ever and carries nothing.
@@ -47,17 +47,19 @@ struct Faults {
 
 impl Proxy {
     /// A proxy to the server of a URL like `scheme://user:password@host:port/rest`, in which nothing is wrong.
-    pub async fn to(server: &SecretString) -> Self {
+    /// Fails where there is no free port on 127.0.0.1, or where the URL names no user.
+    pub async fn start(server: &SecretString) -> io::Result<Self> {
         let server = server.expose_secret();
-        let (before, after) = server.split_once('@').expect("the URL names a user");
+        let no_user = || io::Error::new(io::ErrorKind::InvalidInput, "the URL of a service names no user");
+        let (before, after) = server.split_once('@').ok_or_else(no_user)?;
         let end = after.find('/').unwrap_or(after.len());
         let (target, rest) = (after[..end].to_owned(), &after[end..]);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
         let (faults, _) = watch::channel(Faults::default());
         let next = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(accept(listener, target, faults.clone(), Arc::clone(&next)));
-        Self { url: format!("{before}@127.0.0.1:{port}{rest}").into(), faults, next, task }
+        Ok(Self { url: format!("{before}@127.0.0.1:{port}{rest}").into(), faults, next, task })
     }
 
     /// The URL that leads through the proxy.

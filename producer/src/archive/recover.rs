@@ -1,0 +1,104 @@
+//! Ends, or undoes, at the next start what a crash has cut while a file was put away.
+//!
+//! A file that is still there is read on, which finds nothing new unless it has grown; it is closed and put away once
+//! more. One that is nowhere keeps its mark: when it turns up, under whatever name, it goes on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::moving::{is_beginning_of, part_of, put_back, remove_and_sync};
+use super::{aside, is_as_moved};
+use crate::checkpoint::{self, Checkpoint, State, Store};
+use crate::tail::identity::Seen;
+
+/// Settles every checkpoint whose file was being put away.
+pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
+    let is_cut =
+        |state: &State| matches!(state, State::Archiving { .. } | State::Copied { .. } | State::Deleting);
+    for checkpoint in store.select(|checkpoint| is_cut(&checkpoint.state)) {
+        come_back(&checkpoint);
+        let state = match checkpoint.state.clone() {
+            State::Archiving { target, announced } => archiving(&checkpoint, &target, announced),
+            State::Copied { target, announced } => Some(copied(&checkpoint, &target, announced)),
+            _ => device_of(&checkpoint.path, checkpoint.identity.inode).map(|_| State::Reading),
+        };
+        if let Some(state) = state {
+            store.put(Checkpoint { state, ..checkpoint })?;
+        }
+    }
+    Ok(())
+}
+
+/// What was moved aside to be removed gets its name again.
+fn come_back(checkpoint: &Checkpoint) {
+    let aside = aside(&checkpoint.path, checkpoint.file_id);
+    if device_of(&aside, checkpoint.identity.inode).is_some()
+        && let Err(error) = put_back(&aside, &checkpoint.path)
+    {
+        tracing::warn!(file = %aside.display(), %error, "was to be removed, and cannot be put back; rename it");
+    }
+}
+
+/// `None` where the file is neither in its place nor in the archive.
+fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<Seen>) -> Option<State> {
+    let (path, inode) = (&checkpoint.path, checkpoint.identity.inode);
+    let from = device_of(path, inode);
+    // On another file system a copy may have the same inode by chance.
+    let to = device_of(target, inode).filter(|to| from.is_none_or(|from| from == *to));
+    let target = target.to_owned();
+    match (from, to) {
+        (_, Some(_)) => {
+            // Linked to its new name, and not yet without the old one.
+            if from == to
+                && let Err(error) = fs::remove_file(path)
+            {
+                tracing::warn!(file = %path.display(), %error, "is in the archive too");
+            }
+            if announced.is_none_or(|announced| is_as_moved(&target, announced)) {
+                return Some(State::Archived { target });
+            }
+            match put_back(&target, path) {
+                Ok(()) => Some(State::Reading),
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    tracing::error!("{} has rows that were not read: {error:#}", target.display());
+                    None
+                }
+            }
+        }
+        (Some(_), None) => {
+            // On another file system: what there is of a copy.
+            let _ = fs::remove_file(part_of(&target));
+            if let Some(announced) = announced {
+                remove_copy(path, &target, announced);
+            }
+            Some(State::Reading)
+        }
+        (None, None) => None,
+    }
+}
+
+fn copied(checkpoint: &Checkpoint, target: &Path, announced: Seen) -> State {
+    if device_of(&checkpoint.path, checkpoint.identity.inode).is_none() {
+        return State::Archived { target: target.to_owned() };
+    }
+    remove_copy(&checkpoint.path, target, announced);
+    State::Reading
+}
+
+/// Removes the copy of a file that is still in its place. What else stands under that name stays.
+fn remove_copy(path: &Path, target: &Path, announced: Seen) {
+    let Ok(found) = fs::metadata(target) else { return };
+    let found = Seen::from(&found);
+    let is_ours = (found.size, found.written_us) == (announced.size, announced.written_us)
+        && is_beginning_of(target, path).unwrap_or(false);
+    if is_ours && let Err(error) = remove_and_sync(target) {
+        tracing::warn!(file = %target.display(), %error, "a copy that is not needed cannot be removed");
+    }
+}
+
+/// On which device the file is that has this inode, if it is the one at `path`.
+fn device_of(path: &Path, inode: u64) -> Option<u64> {
+    fs::metadata(path).ok().filter(|found| found.ino() == inode).map(|found| found.dev())
+}

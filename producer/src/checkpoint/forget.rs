@@ -1,0 +1,114 @@
+//! Forgets every position of a checkpoint directory. Only files of our own are deleted, each by its name: the
+//! directory is one that the configuration names, and may hold what is somebody else's.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::checkpoint::disk::{Error, SOURCE_ID, TEMPORARY, io_error};
+use crate::checkpoint::revisions::REVISION_LIMIT;
+
+/// What every version of a checkpoint says of itself.
+#[derive(Deserialize)]
+struct Marks {
+    #[serde(rename = "version")]
+    _version: u32,
+    file_id: i64,
+}
+
+/// Deletes the positions in `dir`. What is not ours stays, and links are not followed.
+pub(crate) fn forget(dir: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io_error("list", dir))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(io_error("list", dir))?;
+        let path = entry.path();
+        let is_file = entry.file_type().map_err(io_error("examine", &path))?.is_file();
+        if is_file && entry.file_name().to_str().is_some_and(|name| is_ours(&path, name)) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(io_error("remove", &path))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `source_id`, `revision_limit`, `ID.json` that is a checkpoint, `ID.ahead`, and the temporary files of an interrupted write.
+fn is_ours(path: &Path, name: &str) -> bool {
+    let (name, is_temporary) = match name.strip_suffix(TEMPORARY) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    if let Some(id) = name.strip_suffix(".json").and_then(file_id) {
+        return is_temporary || is_checkpoint(path, id);
+    }
+    matches!(name, SOURCE_ID | REVISION_LIMIT)
+        || (!is_temporary && name.strip_suffix(".ahead").and_then(file_id).is_some())
+}
+
+fn file_id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == text)
+}
+
+/// A name alone proves nothing: `2024.json` may be anybody's.
+fn is_checkpoint(path: &Path, id: i64) -> bool {
+    let marks = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Marks>(&bytes).ok());
+    marks.is_some_and(|marks| marks.file_id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use common::{Clock, FileId};
+
+    use super::*;
+    use crate::checkpoint::{Ahead, Checkpoint, Store};
+    use crate::tail::identity::Identity;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn rule_only_own_files_are_deleted_of_checkpoints() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let theirs = ["2024.json", "7.json.bak", "holiday.jpg", "notes.json", "source_id.txt", "x.ahead"];
+        for name in theirs {
+            fs::write(dir.join(name), r#"{"version":1,"file_id":"2024"}"#).unwrap();
+        }
+        fs::create_dir(dir.join("9.json")).unwrap();
+        fs::write(dir.join("9.json/kept"), "").unwrap();
+        symlink(dir.join("holiday.jpg"), dir.join("8.ahead")).unwrap();
+        let before = names(dir);
+
+        let ours = tempfile::tempdir().unwrap();
+        let store = Store::open(ours.path()).unwrap();
+        let file = FileId::from(42);
+        let identity = Identity { inode: 1, head_length: 2, head_hash: 3, incarnation: 0 };
+        store.put(Checkpoint::new(file, identity, Path::new("a.csv"))).unwrap();
+        store.next_revision(Clock::System).unwrap();
+        store.note_ahead(file, &Ahead::default()).unwrap();
+        for name in names(ours.path()) {
+            fs::copy(ours.path().join(&name), dir.join(&name)).unwrap();
+            fs::copy(ours.path().join(&name), ours.path().join(name + TEMPORARY)).unwrap();
+        }
+        fs::remove_file(ours.path().join("42.ahead.tmp")).unwrap();
+
+        forget(dir).unwrap();
+        assert_eq!(names(dir), before);
+        forget(ours.path()).unwrap();
+        assert_eq!(names(ours.path()), [""; 0], "everything that a store has made is forgotten");
+        forget(&dir.join("nowhere")).unwrap();
+    }
+}

@@ -1,0 +1,54 @@
+//! Files that were archived a moment ago. A writer may still have one open, and go on after a pause that was longer
+//! than `finish_after` and everything behind it; what it writes then stands in the archive, where nobody would read it.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use common::FileId;
+
+use super::Tailer;
+use crate::archive;
+use crate::checkpoint::State;
+use crate::tail::identity::Seen;
+
+/// How many of the latest are looked at.
+const LATEST: usize = 256;
+
+/// A file in the archive.
+#[derive(Debug)]
+pub(super) struct Archived {
+    file: FileId,
+    target: PathBuf,
+    announced: Seen,
+}
+
+impl Tailer {
+    /// Goes on looking at a file that was put away, where it is in the archive itself and not a copy.
+    pub(super) fn watch_archived(&mut self, file: FileId, announced: Seen) {
+        let Some(checkpoint) = self.context.store.of_file(file) else { return };
+        let State::Archived { target } = checkpoint.state else { return };
+        if archive::is_as_moved(&target, announced) {
+            self.archived.truncate(LATEST - 1);
+            self.archived.push_front(Archived { file, target, announced });
+        }
+    }
+
+    /// Brings those back that have grown; a scan finds them.
+    pub(super) fn look_at_archived(&mut self) {
+        let has_grown = |one: &Archived| archive::has_grown(&one.target, one.announced);
+        while let Some(at) = self.archived.iter().position(has_grown) {
+            let Some(Archived { file, target, announced }) = self.archived.remove(at) else { return };
+            let Some(checkpoint) = self.context.store.of_file(file) else { continue };
+            match archive::bring_back(&self.context.store, checkpoint, &target, announced) {
+                Ok(()) => {
+                    tracing::warn!(file = %target.display(), "was written after it was archived; reading on");
+                    self.next_scan = Instant::now();
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    tracing::error!("{} was written after it was archived: {error:#}", target.display());
+                }
+            }
+        }
+    }
+}

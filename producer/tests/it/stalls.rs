@@ -1,0 +1,100 @@
+//! A stage that has work and makes no progress, and a task beside the stages that panics.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::FileId;
+use common::config::{Config, Health};
+use common::health::{Ask, Service};
+use common::wire::ClosedFile;
+use sandbox::testing::{Proxy, Way};
+
+use crate::bed::{Bed, rows, until};
+
+const LIMIT: &str = "1s";
+
+/// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
+async fn is_noticed(stage: &str) {
+    let bed = Bed::start().await;
+    let variables = [
+        ("FAULT_HANG", stage),
+        ("MILLRACE_HEALTH__ENABLED", "true"),
+        ("MILLRACE_HEALTH__PORT", "0"),
+        ("MILLRACE_HEALTH__STALL_AFTER", LIMIT),
+    ];
+    fs::create_dir_all(&bed.config.data_dir).unwrap();
+    let producer = bed.producer_with(&variables, "", &["tail"]);
+    bed.land("a.csv", rows(1..=100));
+    let logged = || fs::read_to_string(bed.log()).unwrap();
+    let is_it =
+        |line: &&str| line.contains("makes no progress") && line.contains(&format!("stage=\"{stage}\""));
+    until("it is logged", async || logged().lines().any(|line| is_it(&line))).await;
+    let refused = ask(&logged()).await.unwrap_err();
+    assert!(refused.contains("is stuck in: ") && refused.contains(stage), "{refused}");
+    // Once, however long it lasts.
+    assert_eq!(logged().lines().filter(is_it).count(), 1, "{}", logged());
+    producer.kill().await;
+}
+
+/// Asks the process of this log whether it is alive.
+async fn ask(log: &str) -> Result<(), String> {
+    let (_, after) = log.split_once("health is at http://127.0.0.1:").unwrap();
+    let port = after.split_once('/').unwrap().0.parse().unwrap();
+    let config = Health { port: Some(port), ..Config::default().health };
+    let asked = Ask { ready: false, port: None }.execute(&config, Service::Producer).await;
+    asked.map(|_| ()).map_err(|error| format!("{error:#}"))
+}
+
+#[tokio::test]
+async fn rule_no_silent_stall_of_tail() {
+    is_noticed("tail").await;
+}
+
+#[tokio::test]
+async fn rule_no_silent_stall_of_publish() {
+    is_noticed("publish").await;
+}
+
+#[tokio::test]
+async fn rule_no_silent_stall_of_checkpoint() {
+    is_noticed("checkpoint").await;
+}
+
+/// A connection that stands and carries no answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_no_silent_stall_of_publish_while_the_broker_does_not_answer() {
+    let bed = Bed::start().await;
+    let proxy = Proxy::to(bed.config.nats.url.as_ref().unwrap()).await;
+    let tailer = bed.tail_with(|config| config.nats.url = Some(proxy.url()));
+    bed.land("a.csv", rows(1..=3));
+    bed.until_finished("a.csv", 3).await;
+    let stuck = || tailer.progress.health().stuck(Instant::now() + Duration::from_mins(3));
+    until("nothing is in flight", async || !stuck().contains(&"publish")).await;
+    proxy.hold(Way::ToClient);
+    bed.land("b.csv", rows(11..=13));
+    until("it has work", async || stuck().contains(&"publish")).await;
+    // That it sends again is no progress.
+    let resent = tailer.progress.resends();
+    until("it sends again", async || tailer.progress.resends() > resent).await;
+    assert!(stuck().contains(&"publish"));
+    proxy.mend();
+    bed.land("c.csv", rows(21..=23));
+    bed.until_finished("c.csv", 3).await;
+    until("nothing is in flight", async || !stuck().contains(&"publish")).await;
+    tailer.drain().await;
+}
+
+#[tokio::test]
+async fn a_panic_of_a_task_beside_the_stages_ends_the_producer_with_its_words() {
+    for task in ["purge", "flush", "closed"] {
+        let bed = Bed::start().await;
+        fs::create_dir_all(&bed.config.data_dir).unwrap();
+        bed.announce_closed(FileId::from(1), ClosedFile { revision: 1, rows_read: 1 }).await;
+        let status = bed.producer_with(&[("FAULT_PANIC", task)], "", &["tail"]).end().await;
+        assert_eq!(status.code(), Some(1), "{task}");
+        let said = fs::read_to_string(bed.log()).unwrap();
+        let last = said.lines().rfind(|line| line.contains("a stage of the producer ended by a panic"));
+        let last = last.unwrap_or_else(|| panic!("{task}: {said}"));
+        assert!(last.contains(&format!("FAULT_PANIC={task}")), "{last}");
+    }
+}
