@@ -83,6 +83,6 @@ async fn a_database_that_stands_still_fills_the_stream_and_then_the_tailer_waits
         let ended = process.end().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let told = |words| ended.err.matches(words).count();
-        assert_eq!(told("WARN"), told("takes messages again") + told("is back"), "{}", ended.err);
+        assert_eq!(told("WARN"), told("takes messages again") + told("is back outage_ms"), "{}", ended.err);
     }
 }

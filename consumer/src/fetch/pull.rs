@@ -72,6 +72,10 @@ pub(super) struct Pull {
     reply_to: String,
     /// Messages that were asked for and have not come.
     outstanding: usize,
+    /// Bytes that the only request may still bring; `None` where requests overlap. The broker says nothing when a message
+    /// fits exactly what is left, and sends none of the messages that are still outstanding (nats-server,
+    /// `server/consumer.go`, `nextWaiting`).
+    bytes_left: Option<usize>,
     connected: watch::Receiver<u64>,
 }
 
@@ -88,6 +92,7 @@ impl Pull {
             subject: format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}"),
             reply_to,
             outstanding: 0,
+            bytes_left: None,
             connected,
         })
     }
@@ -157,9 +162,10 @@ impl Pull {
         // A server that comes back may take larger messages than before. One that does not fit a request would hold
         // back all messages behind it.
         let largest = self.client.server_info().max_payload.saturating_add(SUBJECTS);
+        let bytes = BYTES.max(largest);
         let request = json!({
             "batch": MESSAGES,
-            "max_bytes": BYTES.max(largest),
+            "max_bytes": bytes,
             "expires": EXPIRES.as_nanos(),
             "idle_heartbeat": HEARTBEAT.as_nanos(),
         });
@@ -167,6 +173,7 @@ impl Pull {
             .publish_with_reply(self.subject.clone(), self.reply_to.clone(), request.to_string().into())
             .await
             .map_err(|error| Error::Closed(error.into()))?;
+        self.bytes_left = (self.outstanding == 0).then_some(bytes);
         self.outstanding += MESSAGES;
         Ok(())
     }
@@ -177,6 +184,10 @@ impl Pull {
         match message.status {
             None | Some(StatusCode::OK) => {
                 self.outstanding = self.outstanding.saturating_sub(1);
+                self.bytes_left = self.bytes_left.map(|bytes| bytes.saturating_sub(message.length));
+                if self.bytes_left == Some(0) {
+                    self.outstanding = 0;
+                }
                 Ok(true)
             }
             Some(StatusCode::IDLE_HEARTBEAT) => Ok(false),

@@ -1,15 +1,16 @@
-//! A request for messages that is lost on its way.
+//! Requests for messages that are lost on their way, or end without a status.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::stream::{DURABLE, STREAM};
 use sandbox::testing::Log;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{self, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bed::{Bed, rows};
+use crate::bed::{Bed, row, rows};
 
 /// Passes everything on but the first request for messages.
 async fn swallow_first_request(url: &SecretString) -> SecretString {
@@ -65,5 +66,29 @@ async fn messages_that_nobody_waits_for_are_asked_for_anew() {
     assert_eq!(log.lines("WARN").len(), 1, "{:#?}", log.lines(""));
     assert_eq!(log.lines("100 messages wait, and the broker knows of nobody").len(), 1);
     assert_eq!(log.lines("the subscription is back").len(), 1);
+    replica.drain().await;
+}
+
+/// nats-server ends a request without a status when the last message fits exactly what is left of its bytes. What it
+/// counts of a message are its subject, its reply subject and its payload.
+#[tokio::test]
+async fn a_request_whose_bytes_are_spent_exactly_is_followed_by_another() {
+    const BYTES_A_REQUEST: usize = 2 << 20;
+    const MESSAGES: u8 = 4;
+    let log = Log::listen();
+    let bed = Bed::start().await;
+    let reply = format!("$JS.ACK.{STREAM}.{DURABLE}.1.1.1.1700000000000000000.1");
+    let payload = BYTES_A_REQUEST / usize::from(MESSAGES) - "events.view".len() - reply.len();
+    let body = |number: u8, filler: &str| {
+        row(7, number.into(), number.into()).with(&format!(r#""attributes":{{"x":"{filler}"}}"#)).body()
+    };
+    let filler = "x".repeat(payload - body(1, "").len());
+    for number in 1..=MESSAGES {
+        bed.publish("events.view", body(number, &filler)).await;
+    }
+    bed.publish_rows([row(7, 5, 5)]).await;
+    let replica = bed.replica();
+    bed.until("select count(*) from events", 5).await;
+    assert_eq!(log.lines("WARN"), [""; 0]);
     replica.drain().await;
 }
