@@ -153,7 +153,7 @@ impl Cluster {
         if self.writer.as_ref().is_some_and(FileWriter::has_ended)
             && let Some(writer) = self.writer.take()
         {
-            writer.end().await?;
+            writer.end(Mode::End).await?;
         }
         let servers = [Victim::Nats, Victim::Postgres].into_iter().filter_map(|victim| {
             let error = self.sandbox.has_ended(server(victim)?)?;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::cluster::Cluster;
 use super::counts::Counts;
 use super::expected::Expected;
+use super::file_writer::Mode;
 use super::plan::Victim;
 use super::processes::{Part, ending, is_ended_by_term};
 
@@ -21,7 +22,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Ends the writer of files, the producer when every file is closed, and then the consumers. Gives what was written.
 pub(super) async fn finish(cluster: &mut Cluster, counts: &mut Counts) -> anyhow::Result<Expected> {
     let writer = cluster.writer.take().context("the writer of files has ended")?;
-    let expected = writer.end().await?;
+    // A run that was cut short may be in the middle of a strike that allows no other.
+    let is_cut_short = counts.is_interrupted || counts.is_stuck;
+    let expected = writer.end(if is_cut_short { Mode::End } else { Mode::Complete }).await?;
     if let Some(tailer) = cluster.running.remove(&Victim::Producer) {
         let status = tailer.stop().await?;
         // It ends so when a file is parked: a compressed one was not written to its end until a moment ago.

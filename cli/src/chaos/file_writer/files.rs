@@ -13,6 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::compressed::Format;
 use super::content::Content;
+use super::deck::Deck;
 use super::rows::{HEADER, Rows, RowsOf};
 use super::{Mode, Settings};
 use crate::chaos::expected::{Expected, WrittenFile};
@@ -29,6 +30,9 @@ const BURST: [u64; 2] = [40, 8];
 pub(super) struct Files<'a> {
     settings: &'a Settings,
     random: Xoshiro256PlusPlus,
+    deck: Deck,
+    /// The last strike could not be done, and its kind comes again.
+    is_second_try: bool,
     expected: Expected,
     live: Vec<Live>,
     next_serial: u64,
@@ -51,6 +55,8 @@ impl<'a> Files<'a> {
         Ok(Self {
             settings,
             random: Xoshiro256PlusPlus::seed_from_u64(settings.seed),
+            deck: Deck::new(&settings.kinds),
+            is_second_try: false,
             expected: Expected { rows, files: Vec::new(), strikes: [].into(), written: 0 },
             live: Vec::new(),
             next_serial: 1,
@@ -75,20 +81,25 @@ impl<'a> Files<'a> {
 
     /// Does one thing and gives how many rows it wrote, or 1 where it wrote none.
     pub(super) fn strike(&mut self, mode: Mode) -> io::Result<u64> {
+        let is_allowed = |kind: Kind| mode == Mode::All || !kind.destroys_rows();
+        let kind = self.deck.draw(&mut self.random, is_allowed);
+        self.strike_as(kind)
+    }
+
+    /// Strikes in each chosen way that has not come yet.
+    pub(super) fn strike_missing(&mut self) -> io::Result<()> {
+        let is_missing = |kind: &Kind| !self.expected.strikes.contains_key(kind);
+        let missing: Vec<Kind> = self.deck.kinds().filter(is_missing).collect();
+        for kind in missing {
+            while !self.expected.strikes.contains_key(&kind) {
+                self.strike_as(Some(kind))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn strike_as(&mut self, kind: Option<Kind>) -> io::Result<u64> {
         let before = self.next_serial;
-        let kind = match self.random.random_range(0..100) {
-            0..3 => Some(Kind::Remove),
-            3..7 => Some(Kind::Rewrite),
-            7..11 => Some(Kind::Truncate),
-            11..15 => Some(Kind::Rotate),
-            15..16 => Some(Kind::Burst),
-            16..26 => Some(Kind::Compress),
-            26..75 => Some(Kind::Append),
-            _ => None,
-        };
-        let kind = kind
-            .filter(|kind| self.settings.kinds.contains(kind))
-            .filter(|kind| mode == Mode::All || !kind.destroys_rows());
         let is_done = match kind {
             None => self.land_whole(None, ROWS).map(|()| true),
             Some(Kind::Compress) => {
@@ -100,34 +111,48 @@ impl<'a> Files<'a> {
             }
             Some(kind) => self.strike_live(kind),
         }?;
-        if let Some(kind) = kind.filter(|_| is_done) {
-            *self.expected.strikes.entry(kind).or_default() += 1;
+        if let Some(kind) = kind {
+            if is_done {
+                *self.expected.strikes.entry(kind).or_default() += 1;
+            } else {
+                self.deck.put_back(kind);
+            }
         }
+        self.is_second_try = !is_done;
         let written = self.next_serial - before;
         self.expected.written += written;
         Ok(written.max(1))
     }
 
-    /// Strikes one of the files that are still written to. `false` where it has gone to the archive.
+    /// Strikes one of the files that are still written to. `false` where it has gone to the archive, or a new one landed
+    /// instead: at the second try that is struck at once, so that each kind comes also where files are archived faster
+    /// than they are struck.
     fn strike_live(&mut self, kind: Kind) -> io::Result<bool> {
-        let at = self.random.random_range(0..self.live.len().max(LIVE));
-        if at >= self.live.len() {
-            let is_compressed =
-                self.settings.kinds.contains(&Kind::Compress) && self.random.random_bool(0.25);
+        self.live.retain(|live| is_at(&live.path, live.inode));
+        // A compressed file that is cut could not be read any more.
+        let fits = |live: &Live| kind != Kind::Truncate || live.format.is_none();
+        let mut fitting: Vec<usize> = (0..self.live.len()).filter(|at| fits(&self.live[*at])).collect();
+        let is_new = fitting.is_empty()
+            || (!self.is_second_try && self.random.random_range(0..LIVE) >= self.live.len());
+        if is_new {
+            let is_compressed = kind != Kind::Truncate
+                && self.settings.kinds.contains(&Kind::Compress)
+                && self.random.random_bool(0.25);
             let format = is_compressed.then(|| self.format());
             let live = self.land("live", format, false, ROWS)?;
             self.live.push(live);
-            return Ok(false);
+            if !self.is_second_try {
+                return Ok(false);
+            }
+            fitting = vec![self.live.len() - 1];
         }
+        let at = fitting[self.random.random_range(0..fitting.len())];
         let mut live = self.live.swap_remove(at);
-        if !is_at(&live.path, live.inode) {
-            return Ok(false);
-        }
         let done = match kind {
             Kind::Append if live.format.is_some() => self.append_member(&mut live),
             Kind::Append => self.append(&mut live),
             Kind::Rotate => return self.rotate(live),
-            Kind::Truncate if live.format.is_none() => self.truncate(&mut live),
+            Kind::Truncate => self.truncate(&mut live),
             Kind::Rewrite if live.format.is_none() && self.random.random_bool(0.5) => self.rewrite(&mut live),
             Kind::Rewrite => return self.replace(&live).map(|()| true),
             _ => return self.remove(&live),
@@ -324,4 +349,85 @@ fn unless_gone(error: io::Error) -> io::Result<bool> {
 
 fn endings(format: Option<Format>) -> String {
     format.map_or_else(|| ".csv".to_owned(), |format| format!(".csv.{}", format.extension()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Two decks of 50, where each of the 32 strikes on live files needs a second try.
+    const BOUND: usize = 2 * (50 + 32);
+
+    fn settings(dir: &Path, seed: u64) -> Settings {
+        let kinds = Kind::all().iter().copied().collect();
+        Settings { seed, dir: dir.to_owned(), pace: 0, kinds }
+    }
+
+    /// How many strikes of each kind there were, after each strike.
+    fn strikes(seed: u64, mut after_each: impl FnMut(&Path)) -> Vec<BTreeMap<Kind, u64>> {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(dir.path(), seed);
+        let mut files = Files::new(&settings).unwrap();
+        let strike = |_| {
+            files.strike(Mode::All).unwrap();
+            after_each(dir.path());
+            files.expected.strikes.clone()
+        };
+        (0..2 * BOUND).map(strike).collect()
+    }
+
+    fn each_comes_within_the_bound(counts: &[BTreeMap<Kind, u64>]) {
+        let of = |at: usize, kind: Kind| counts[at].get(&kind).copied().unwrap_or(0);
+        for kind in Deck::new(&Kind::all().iter().copied().collect()).kinds() {
+            let before = (0..counts.len() - BOUND).find(|at| of(at + BOUND, kind) == of(*at, kind));
+            assert_eq!(before, None, "no {kind} in {BOUND} strikes after that");
+        }
+    }
+
+    #[test]
+    fn each_kind_comes_within_a_bounded_number_of_strikes() {
+        for seed in 0..3 {
+            each_comes_within_the_bound(&strikes(seed, |_| {}));
+        }
+    }
+
+    #[test]
+    fn each_kind_comes_also_where_every_file_is_archived_at_once() {
+        for seed in 0..3 {
+            each_comes_within_the_bound(&strikes(seed, |dir| {
+                for file in fs::read_dir(dir).unwrap() {
+                    fs::remove_file(file.unwrap().path()).unwrap();
+                }
+            }));
+        }
+    }
+
+    #[test]
+    fn what_has_not_come_yet_comes_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = settings(dir.path(), 1);
+        settings.kinds = [Kind::Kill, Kind::Rotate, Kind::Remove, Kind::Burst].into();
+        let mut files = Files::new(&settings).unwrap();
+        files.strike_missing().unwrap();
+        let kinds: Vec<Kind> = files.expected.strikes.keys().copied().collect();
+        assert_eq!(kinds, [Kind::Rotate, Kind::Remove, Kind::Burst]);
+    }
+
+    #[test]
+    fn rows_are_destroyed_only_while_that_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(dir.path(), 1);
+        let mut files = Files::new(&settings).unwrap();
+        for _ in 0..BOUND {
+            files.strike(Mode::Grow).unwrap();
+        }
+        assert!(files.expected.strikes.keys().all(|kind| !kind.destroys_rows()));
+        // They kept their turn.
+        for _ in 0..20 {
+            files.strike(Mode::All).unwrap();
+        }
+        assert!(files.expected.strikes.keys().any(|kind| kind.destroys_rows()));
+    }
 }

@@ -6,6 +6,7 @@
 pub(super) mod content; // what a file has
 pub(super) mod rows; // a serial number -> a row
 mod compressed; // a content -> gzip, zstd
+mod deck; // which kind of strike comes next
 mod files; // what is done to files
 
 use std::collections::BTreeSet;
@@ -41,6 +42,8 @@ pub(super) enum Mode {
     Flood,
     /// Nothing.
     Hold,
+    /// It strikes in each chosen way that has not come yet, and ends.
+    Complete,
     /// It ends.
     End,
 }
@@ -87,9 +90,9 @@ impl FileWriter {
         self.work.is_finished()
     }
 
-    /// Ends it and gives what it has written.
-    pub(super) async fn end(self) -> anyhow::Result<Expected> {
-        self.mode.send_replace(Mode::End);
+    /// Ends it and gives what it has written. `last` is [`Mode::End`], or [`Mode::Complete`] where rows may be destroyed.
+    pub(super) async fn end(self, last: Mode) -> anyhow::Result<Expected> {
+        self.mode.send_replace(last);
         let written = self.work.await.context("the writer of files panicked")?;
         written.context("failed to write files")
     }
@@ -107,7 +110,10 @@ fn write(
     // The sender is gone where the run was cut off.
     while mode.has_changed().is_ok() {
         let now = *mode.borrow();
-        if matches!(now, Mode::Hold | Mode::End) && *doing.borrow() != now {
+        if now == Mode::Complete {
+            files.strike_missing()?;
+        }
+        if matches!(now, Mode::Hold | Mode::Complete | Mode::End) && *doing.borrow() != now {
             files.finish_members()?;
         }
         if doing.send_replace(now) != now {
@@ -120,7 +126,7 @@ fn write(
             counted = last;
         }
         let pace = match now {
-            Mode::End => break,
+            Mode::Complete | Mode::End => break,
             Mode::All | Mode::Grow if waiting < WAITING_FILES => settings.pace,
             Mode::Flood if flooded < FLOOD.1 => settings.pace.max(FLOOD.0),
             Mode::Hold | Mode::All | Mode::Grow | Mode::Flood => 0,
