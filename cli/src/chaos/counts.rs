@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::Death;
 use super::kind::Kind;
-use super::plan::{Fault, GROUPS, Strike};
+use super::plan::{Fault, PROCESS_GROUPS, Strike};
 
 /// A process that ends by itself more often than this is not started again.
 const DEATHS: usize = 50;
@@ -13,8 +13,8 @@ const DEATHS: usize = 50;
 /// What happened.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    /// By [`GROUPS`].
-    pub(super) groups: [OfProcess; GROUPS.len()],
+    /// By [`PROCESS_GROUPS`].
+    pub(super) groups: [OfProcess; PROCESS_GROUPS.len()],
     /// All strikes on processes and services, by kind.
     pub(super) strikes: BTreeMap<Kind, u64>,
     /// How often the stream was full.

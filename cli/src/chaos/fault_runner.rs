@@ -54,7 +54,7 @@ impl FaultRunner<'_> {
         // At first everything has just been started.
         let mut unsettled = self.all_back(Victim::Nats, self.clock.now());
         for (number, round) in plan.enumerate() {
-            if round.is_patient || number == 0 {
+            if round.is_measured || number == 0 {
                 self.recover(&mut unsettled).await?;
             }
             let is_over = until.is_some_and(|until| Instant::now() >= until);
@@ -63,7 +63,7 @@ impl FaultRunner<'_> {
             }
             for (fault, back) in self.play(&round).await? {
                 for back in &back {
-                    let took = if round.is_patient { self.recovery(*back).await? } else { None };
+                    let took = if round.is_measured { self.recovery(*back).await? } else { None };
                     self.counts.recoveries.extend(took);
                     if let Strike::Kill(victim) | Strike::Stop(victim) = fault.strike
                         && victim == back.victim
@@ -83,7 +83,7 @@ impl FaultRunner<'_> {
 
     /// Strikes one after the other, and brings back in the same order.
     async fn play(&mut self, round: &Round) -> anyhow::Result<Vec<(Fault, Vec<Back>)>> {
-        self.rest(round.calm).await;
+        self.rest(round.pause).await;
         let mut struck = Vec::new();
         let mut back = Vec::new();
         for fault in &round.faults {

@@ -44,7 +44,7 @@ impl Network {
             Disturbance::HoldBoth => proxy.hold_both(),
             Disturbance::Cut => proxy.cut(),
             Disturbance::HalfClose(way) => proxy.half_close(way),
-            Disturbance::Strand => proxy.strand(),
+            Disturbance::Blackhole => proxy.strand(),
         }
     }
 

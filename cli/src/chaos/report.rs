@@ -15,7 +15,7 @@ use super::counts::{Counts, OfProcess};
 use super::expected::Expected;
 use super::kind::Kind;
 use super::observed::Observed;
-use super::plan::GROUPS;
+use super::plan::PROCESS_GROUPS;
 use crate::account::{Latency, Total};
 
 /// The outcome of a run.
@@ -101,7 +101,7 @@ impl Group {
             ended_by_itself: strikes.deaths,
             recovery: Recovery::of(strikes.recoveries.clone()),
         };
-        GROUPS.iter().zip(&counts.groups).map(group).collect()
+        PROCESS_GROUPS.iter().zip(&counts.groups).map(group).collect()
     }
 }
 
