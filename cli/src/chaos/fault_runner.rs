@@ -14,12 +14,13 @@ use consumer::commits::{Commits, Wanted};
 
 use super::cluster::Cluster;
 use super::counts::Counts;
+use super::open_files::OpenFiles;
 use super::plan::{Fault, Link, Plan, Round, Strike, Victim};
 use super::processes::replica;
 use super::progress::Progress;
 
-/// After how long something that does not recover has failed.
-const RECOVERY: Duration = Duration::from_mins(1);
+/// After how long something that does not recover has failed. Far longer than it takes on a slow machine under load.
+const RECOVERY: Duration = Duration::from_mins(2);
 /// Between two looks at the database.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long rows flow before the store is removed under them.
@@ -31,6 +32,7 @@ pub(super) struct FaultRunner<'a> {
     /// Of the services themselves, not through the network.
     pub(super) config: &'a Config,
     pub(super) commits: Commits,
+    pub(super) open_files: OpenFiles,
     pub(super) progress: &'a mut Progress,
     pub(super) shutdown: &'a Shutdown,
     pub(super) clock: Clock,

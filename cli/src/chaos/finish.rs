@@ -1,7 +1,7 @@
 //! The end of a run: nothing is struck any more, every file is to be closed, and every process ends in good order.
 
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -9,18 +9,21 @@ use super::cluster::Cluster;
 use super::counts::Counts;
 use super::expected::Expected;
 use super::file_writer::Mode;
+use super::open_files::OpenFiles;
 use super::plan::Victim;
 use super::processes::{Part, ending, is_ended_by_term};
 
-/// How long the rows that are on their way may take.
-const CLOSING: Duration = Duration::from_mins(5);
 /// How a tailer ends that has parked a file.
 const PARKED: i32 = 1;
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Ends the writer of files, the producer when every file is closed, and then the consumers. Gives what was written.
-pub(super) async fn finish(cluster: &mut Cluster, counts: &mut Counts) -> anyhow::Result<Expected> {
+pub(super) async fn finish(
+    cluster: &mut Cluster,
+    counts: &mut Counts,
+    open_files: OpenFiles,
+) -> anyhow::Result<Expected> {
     let writer = cluster.writer.take().context("the writer of files has ended")?;
     // A run that was cut short may be in the middle of a strike that allows no other.
     let is_cut_short = counts.is_interrupted || counts.is_stuck;
@@ -32,25 +35,30 @@ pub(super) async fn finish(cluster: &mut Cluster, counts: &mut Counts) -> anyhow
             counts.complaints.extend(complaint("the producer", status));
         }
     }
-    close_all(cluster, counts).await?;
+    close_all(cluster, counts, open_files).await?;
     for (victim, process) in std::mem::take(&mut cluster.running) {
         counts.complaints.extend(complaint(&victim.to_string(), process.stop().await?));
     }
     Ok(expected)
 }
 
-/// Lets the producer run until every file is closed, or there is no hope.
-async fn close_all(cluster: &mut Cluster, counts: &mut Counts) -> anyhow::Result<()> {
+/// Lets the producer run until every file is closed, or none is closed any more.
+async fn close_all(
+    cluster: &mut Cluster,
+    counts: &mut Counts,
+    mut open_files: OpenFiles,
+) -> anyhow::Result<()> {
     let tailer = cluster.run(Part::LastTailer).await?;
-    let deadline = Instant::now() + CLOSING;
+    open_files.watch();
     loop {
         if let Some(status) = tailer.has_ended() {
             counts.complaints.extend(complaint("the producer", status));
             return Ok(());
         }
-        if Instant::now() > deadline {
+        open_files.count().await?;
+        if open_files.is_stalled() {
+            counts.complaints.push(open_files.describe().await?);
             tailer.kill().await?;
-            counts.complaints.push(format!("files are still open after {} s", CLOSING.as_secs()));
             return Ok(());
         }
         let deaths = cluster.revive().await?;

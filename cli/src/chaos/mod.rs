@@ -17,6 +17,7 @@ mod cluster;
 mod counts;
 mod fault_runner;
 mod progress;
+mod open_files;
 mod finish;
 mod expected;
 mod compare;
@@ -39,6 +40,7 @@ use fault_runner::FaultRunner;
 use file_writer::{FileWriter, Settings};
 use kind::Kind;
 use observed::Observed;
+use open_files::OpenFiles;
 use plan::Plan;
 use progress::{Goal, Progress};
 use report::{Outcome, Report};
@@ -141,6 +143,7 @@ impl Chaos {
             cluster: &mut cluster,
             config,
             commits: Commits::at(url)?,
+            open_files: OpenFiles::new(config)?,
             progress: &mut progress,
             shutdown,
             clock: Clock::System,
@@ -151,7 +154,7 @@ impl Chaos {
         let seconds = began.elapsed().as_secs_f64();
 
         progress.log("waiting until every file is closed");
-        let expected = finish::finish(&mut cluster, &mut counts).await?;
+        let expected = finish::finish(&mut cluster, &mut counts, OpenFiles::new(config)?).await?;
         progress.log("running millrace verify");
         let is_verified = finish::verify(&cluster).await?;
         progress.log("comparing files and tables");

@@ -1,18 +1,20 @@
 //! The database is put back to a copy of seconds ago, as after the loss of a disk. Consumers have to refuse it, and
 //! `millrace heal` puts back what it has lost.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use consumer::commits::Wanted;
 
 use super::{FaultRunner, LOOK};
 use crate::chaos::plan::Victim;
-use crate::chaos::processes::{Part, ending};
+use crate::chaos::processes::{Part, ending, replica};
 
-/// How long consumers may take to notice. One that has committed nothing since the copy has nothing to notice.
-const NOTICING: Duration = Duration::from_secs(10);
+/// How long consumers may take to refuse the database, or to commit to it.
+const REFUSING: Duration = Duration::from_secs(30);
 /// How long healing may take.
-const HEALING: Duration = Duration::from_mins(3);
+const HEALING: Duration = Duration::from_mins(10);
 /// How a consumer ends that refuses a database.
 const REFUSED: i32 = 1;
 
@@ -30,32 +32,52 @@ impl FaultRunner<'_> {
 
         self.cluster.kill(Victim::Postgres).await?;
         self.cluster.sandbox.put_back_cluster().await?;
+        let put_back = self.clock.now();
         self.cluster.start_again(Victim::Postgres).await?;
-        let refused = self.refusals().await;
+        let ended = self.refusals(put_back).await?;
         self.heal().await?;
         let since = self.clock.now();
-        for victim in refused {
+        for victim in ended {
             self.cluster.start_again(victim).await?;
         }
         self.end_settled().await?;
         Ok(since)
     }
 
-    /// The consumers that ended because the database has gone back.
-    async fn refusals(&mut self) -> Vec<Victim> {
-        let deadline = Instant::now() + NOTICING;
-        let mut refused = Vec::new();
-        while refused.len() < self.cluster.replicas().count() && Instant::now() < deadline {
+    /// Waits until each consumer has refused the database, or has committed to it, since what it had committed before is
+    /// there: one of both comes with the next rows. Gives the consumers that have ended. One that did neither in time is
+    /// killed: it would refuse the database after the healing.
+    async fn refusals(&mut self, put_back: DateTime<Utc>) -> anyhow::Result<Vec<Victim>> {
+        let deadline = Instant::now() + REFUSING;
+        let mut undecided: BTreeSet<Victim> = self.cluster.replicas().collect();
+        let mut ended = Vec::new();
+        while !undecided.is_empty() {
             for (victim, status) in self.cluster.take_ended() {
                 if status.code() != Some(REFUSED) {
                     let how = ending(status);
                     self.counts.complaints.push(format!("{victim} ended with {how} after a restore"));
                 }
-                refused.push(victim);
+                undecided.remove(&victim);
+                ended.push(victim);
+            }
+            for victim in undecided.clone() {
+                if self.has_committed(victim, put_back).await? {
+                    undecided.remove(&victim);
+                } else if Instant::now() > deadline {
+                    self.cluster.kill(victim).await?;
+                    undecided.remove(&victim);
+                    ended.push(victim);
+                }
             }
             tokio::time::sleep(LOOK).await;
         }
-        refused
+        Ok(ended)
+    }
+
+    async fn has_committed(&mut self, victim: Victim, since: DateTime<Utc>) -> anyhow::Result<bool> {
+        let Victim::Consumer(number) = victim else { return Ok(false) };
+        let wanted = Wanted { since, replica: Some(&replica(number)), fetched_since: false };
+        Ok(self.commits.first(wanted).await?.is_some())
     }
 
     async fn heal(&mut self) -> anyhow::Result<()> {

@@ -4,9 +4,9 @@
 //! lost: where both happen at the same time, Millrace can only name them. So the writer stops until every file is
 //! archived, and then only adds rows, until what was lost is back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{FaultRunner, LOOK, RECOVERY};
+use super::{FaultRunner, LOOK};
 use crate::chaos::file_writer::Mode;
 
 impl FaultRunner<'_> {
@@ -14,18 +14,11 @@ impl FaultRunner<'_> {
     /// to end.
     pub(super) async fn settle(&mut self, load: Duration) -> anyhow::Result<bool> {
         self.cluster.write(Mode::Hold).await?;
-        let (mut left, mut since) = (None, Instant::now());
-        loop {
-            let now = self.open_files().await?;
-            if now == Some(0) {
-                break;
-            }
-            if now.is_some() && now != left {
-                (left, since) = (now, Instant::now());
-            }
-            if since.elapsed() > RECOVERY {
-                let seconds = RECOVERY.as_secs();
-                self.counts.stuck(format!("nothing was written, and for {seconds} s no file was closed"));
+        self.open_files.watch();
+        while self.open_files.count().await? != Some(0) {
+            if self.open_files.is_stalled() {
+                let open = self.open_files.describe().await?;
+                self.counts.stuck(format!("nothing was written, and {open}"));
             }
             if self.is_ending() {
                 return Ok(false);
@@ -44,12 +37,5 @@ impl FaultRunner<'_> {
             self.cluster.write(Mode::All).await?;
         }
         Ok(())
-    }
-
-    /// Files in the landing directory, and files that are not closed. `None` while the database is away.
-    async fn open_files(&mut self) -> anyhow::Result<Option<i64>> {
-        let landed = std::fs::read_dir(self.config.landing_dir())?.count();
-        let open = self.commits.open_files().await?;
-        Ok(open.map(|open| open.saturating_add(i64::try_from(landed).unwrap_or(i64::MAX))))
     }
 }
