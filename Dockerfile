@@ -7,16 +7,18 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY common/Cargo.toml common/
 COPY producer/Cargo.toml producer/
+COPY ledger/Cargo.toml ledger/
 COPY consumer/Cargo.toml consumer/
 COPY sandbox/Cargo.toml sandbox/
 COPY cli/Cargo.toml cli/
-RUN for member in common producer consumer sandbox cli; do mkdir $member/src && touch $member/src/lib.rs; done \
+RUN for member in common producer ledger consumer sandbox cli; do mkdir $member/src && touch $member/src/lib.rs; done \
  && for member in producer consumer cli; do echo 'fn main() {}' >$member/src/main.rs; done \
  && cargo build --release --locked \
- && cargo clean --release -p common -p producer -p consumer -p sandbox -p cli
+ && cargo clean --release -p common -p producer -p ledger -p consumer -p sandbox -p cli
 COPY sql sql
 COPY common common
 COPY producer producer
+COPY ledger ledger
 COPY consumer consumer
 COPY sandbox sandbox
 COPY cli cli

@@ -11,9 +11,9 @@ select
     stream_created,
     first_sequence,
     last_sequence,
-    held_files,
+    held_files as held,
     coalesce(
         (select array_agg(path order by path) from files where files.file_id <> all(held.held_files)), '{}'
-    )
+    ) as not_held
 from held
 order by stream_created, first_sequence;

@@ -31,17 +31,17 @@ judged as (
             when stored.event_id is null then case when seen.of_event > 1 and seen.event_id is not null then 'conflict' else 'inserted' end
             when stored.file_id = seen.file_id and stored.source_row = seen.source_row then 'skipped'
             else 'conflict'
-        end as fate
+        end as outcome
     from numbered as seen
     left join events as stored on stored.event_id = seen.event_id
 )
 select
     event_type,
-    day::text,
+    day::text as day,
     count(*) as messages,
-    count(*) filter (where fate = 'inserted') as inserted,
-    count(*) filter (where fate = 'skipped') as skipped,
-    count(*) filter (where fate = 'conflict') as conflicts
+    count(*) filter (where outcome = 'inserted') as inserted,
+    count(*) filter (where outcome = 'skipped') as skipped,
+    count(*) filter (where outcome = 'conflict') as conflicts
 from judged
 group by event_type, day
 order by day nulls last, event_type;

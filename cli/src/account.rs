@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use common::printable::{Printable, printable};
-use consumer::account::FileAccount;
 use indicatif::HumanCount;
+use ledger::file_totals::FileTotals;
 use serde::{Serialize, Serializer};
 use terminal_size::Width;
 
@@ -22,7 +22,7 @@ pub(crate) const OLD_MS: f64 = 60_000.0;
 
 /// The account of a run, or of all that is there; of each file there may be more to tell than its sums.
 #[derive(Debug, Serialize)]
-pub(crate) struct Account<F = FileAccount> {
+pub(crate) struct Account<F = FileTotals> {
     /// All files together.
     pub total: Total,
     /// Each file.
@@ -71,7 +71,7 @@ pub(crate) fn path_as_text<S: Serializer>(path: impl AsRef<Path>, serializer: S)
 }
 
 impl Total {
-    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a FileAccount>) -> Self {
+    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a FileTotals>) -> Self {
         files.into_iter().fold(Self::default(), |sum, file| Self {
             rows_read: sum.rows_read + file.rows_read,
             events: sum.events + file.events,
@@ -117,13 +117,13 @@ impl Account {
     }
 }
 
-fn state(file: &FileAccount) -> &str {
+fn state(file: &FileTotals) -> &str {
     if file.closed { "closed" } else { &file.state }
 }
 
 /// A line a file with its `state`, the first of them if there are many, and one for their sum. Where a terminal is too
 /// narrow for it, names lose their beginning.
-pub(crate) fn table(files: &[(&FileAccount, &str)], total: &Total, law: &str) -> String {
+pub(crate) fn table(files: &[(&FileTotals, &str)], total: &Total, law: &str) -> String {
     let whole = lay_out(files, total, law, usize::MAX).to_string();
     let width = whole.lines().next().map_or(0, |line| line.chars().count());
     match terminal_size::terminal_size_of(std::io::stdout()) {
@@ -141,7 +141,7 @@ pub(crate) fn table(files: &[(&FileAccount, &str)], total: &Total, law: &str) ->
     }
 }
 
-fn lay_out(files: &[(&FileAccount, &str)], total: &Total, law: &str, longest: usize) -> Table {
+fn lay_out(files: &[(&FileTotals, &str)], total: &Total, law: &str, longest: usize) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_header(["file", "rows read", "events", "duplicates", "corrupt", ""]);

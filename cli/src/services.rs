@@ -72,7 +72,7 @@ pub(crate) async fn reach(config: &Config, needed: Services) -> anyhow::Result<(
     };
     let database = async {
         if needed.postgres {
-            consumer::reach(&config.database).await?;
+            ledger::check_reachable(&config.database).await?;
         }
         anyhow::Ok(())
     };

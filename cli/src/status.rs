@@ -6,9 +6,9 @@ use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::stream::{DURABLE, HEAL, STREAM};
 use common::{Exit, nats, say_json, say_line};
-use consumer::replicas::{self, ReplicaShare};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
+use ledger::replicas::{self, ReplicaShare};
 use sandbox::Services;
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ async fn read(config: &Config) -> anyhow::Result<Status> {
         },
     };
     let url = config.database.url.as_ref().ok_or_else(|| anyhow::anyhow!("there is no database"))?;
-    let files = consumer::account::by_file(url, None).await?;
+    let files = ledger::file_totals::by_file(url, None).await?;
     let closed = files.iter().filter(|file| file.closed).count();
     Ok(Status {
         stream,

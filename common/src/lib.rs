@@ -15,6 +15,7 @@ pub mod stream;
 pub mod telemetry;
 pub mod wire;
 
+mod backoff;
 mod clock;
 mod outage;
 mod ready;
@@ -22,6 +23,7 @@ mod report;
 mod rows;
 mod shutdown;
 
+pub use backoff::Backoff;
 pub use clock::Clock;
 pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use outage::Outage;

@@ -8,9 +8,11 @@ use chrono::{DateTime, Utc};
 mod ahead;
 mod error;
 mod foreign;
+mod position;
 
 use crate::config;
 pub use error::Error;
+pub use position::StreamPosition;
 
 /// The stream: rows, rejected rows and accounts in one order.
 pub const STREAM: &str = "EVENTS";

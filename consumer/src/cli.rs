@@ -6,9 +6,11 @@ use clap::Subcommand;
 use common::config::{Config, Flags};
 use common::health::{self, Ask, Service};
 use common::{Exit, Shutdown};
+use ledger::migrate;
+use ledger::rollback::OnRollback;
 
 pub use crate::replay::cli::Replay;
-use crate::{Progress, WhenGoneBack, migrate, run};
+use crate::{Progress, run};
 
 /// What the consumer can be asked for.
 #[derive(Clone, Debug, Subcommand)]
@@ -91,7 +93,7 @@ impl Command {
                 let progress = Arc::new(Progress::new());
                 let health = progress.health().clone();
                 let _serving = health::serve(&config.health, Service::Consumer, health).await?;
-                let counts = run(config, progress, WhenGoneBack::Refuse, shutdown).await?;
+                let counts = run(config, progress, OnRollback::Refuse, shutdown).await?;
                 tracing::info!(
                     events = counts.events,
                     duplicates = counts.duplicates,

@@ -1,6 +1,6 @@
-//! Closes files: when every row that was read of a finished file is in a table, the tailer is told.
+//! Closes files: announces to the tailer each finished file that is reconciled.
 
-mod nudge;
+mod commit_notify;
 
 use std::time::Duration;
 
@@ -9,12 +9,10 @@ use common::health::{Need, Pulse};
 use common::nats::Nats;
 use common::wire::ClosedFile;
 use common::{Outage, fault, stream};
+use ledger::{Database, ErrorClass, Session, classify};
 use sqlx::PgConnection;
 
-use crate::connect::{self, Database};
-use crate::session::Session;
-use crate::verdict::Verdict;
-pub(crate) use nudge::{Nudge, Nudges, nudges};
+pub(crate) use commit_notify::{CommitNotifications, CommitNotifier, commit_notifications};
 
 /// Batches that follow each other within this time are looked at together.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -29,13 +27,10 @@ pub(crate) const TURN: Duration = Duration::from_mins(5);
 /// Why a file cannot be closed now.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database.
     #[error("failed to look for files to close")]
     Database(#[from] sqlx::Error),
-    /// No connection.
     #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// No bucket.
+    Ledger(#[from] ledger::Error),
     #[error(transparent)]
     Bucket(#[from] stream::Error),
     /// The bucket does not take it.
@@ -50,11 +45,11 @@ pub enum Error {
 }
 
 impl Error {
-    fn verdict(&self) -> Verdict {
+    fn class(&self) -> ErrorClass {
         match self {
-            Self::Database(error) => crate::verdict::of(error),
-            Self::Connect(error) => error.verdict(),
-            Self::Bucket(_) | Self::Announce { .. } => Verdict::Retry,
+            Self::Database(error) => classify(error),
+            Self::Ledger(error) => error.class(),
+            Self::Bucket(_) | Self::Announce { .. } => ErrorClass::Transient,
         }
     }
 }
@@ -66,11 +61,11 @@ pub(crate) struct Signs {
     pub(crate) has_database: Need,
 }
 
-/// Closes what can be closed after each nudge, until nobody is left who could give one, and then once more.
+/// Closes what can be closed after each commit, until every writer has ended, and then once more.
 pub(crate) async fn run(
     nats: Nats,
     database: Database,
-    mut nudges: Nudges,
+    mut notifications: CommitNotifications,
     signs: Signs,
 ) -> Result<(), Error> {
     let outage = Outage::new("announcing closed files");
@@ -81,7 +76,7 @@ pub(crate) async fn run(
     let mut any = true;
     while more {
         more = tokio::select! {
-            more = nudges.wait() => more,
+            more = notifications.wait() => more,
             () = tokio::time::sleep(if waiting { PATIENCE } else { IDLE }) => true,
         };
         if more {
@@ -89,17 +84,17 @@ pub(crate) async fn run(
         }
         signs.pulse.work();
         fault::hang("close").await;
-        let touched = nudges.take();
+        let touched = notifications.take();
         let looked = closer.close(if any { None } else { Some(&touched) }).await;
         any = looked.is_err();
-        signs.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Connect(_))));
+        signs.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Ledger(_))));
         waiting = match looked {
             Ok(waiting) => {
                 outage.succeeded();
                 signs.pulse.rest();
                 waiting
             }
-            Err(error) if error.verdict() == Verdict::Retry => {
+            Err(error) if error.class() == ErrorClass::Transient => {
                 // A writer says so when the database is away; the broker's connection says so itself.
                 tracing::debug!(error = &error as &dyn std::error::Error, "not closed yet");
                 if matches!(error, Error::Bucket(_) | Error::Announce { .. }) && closer.nats.is_connected() {
@@ -160,7 +155,7 @@ async fn raise(connection: &mut PgConnection, touched: Option<&[i64]>) -> Result
     Ok(())
 }
 
-/// File, revision of its account and rows of each file whose law holds.
+/// File, revision of its account and rows of each file that is reconciled.
 async fn complete(connection: &mut PgConnection) -> Result<Vec<(i64, i64, i64)>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/files_to_close.sql")).fetch_all(connection).await
 }
@@ -182,7 +177,7 @@ async fn mark(connection: &mut PgConnection, closed: &[(i64, i64, i64)]) -> Resu
     Ok(())
 }
 
-/// Whether files are finished whose law does not hold yet.
+/// Whether files are finished that are not reconciled yet.
 async fn are_waiting(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(include_str!("../../sql/files_waiting.sql")).fetch_one(connection).await
 }

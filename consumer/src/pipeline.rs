@@ -6,21 +6,21 @@ use std::time::Duration;
 use common::config::Config;
 use common::health::Pulse;
 use common::nats::{self, Nats};
+use common::stream::StreamPosition;
 use common::{Clock, Shutdown, fault};
+use ledger::batch_id::{BatchIds, Run};
+use ledger::rollback::{self, OnRollback, Rollback};
+use ledger::{Database, ErrorClass, Session, check_schema, classify};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::batch::{BatchIds, Batches, Queue, Run};
-use crate::connect::{self, Database};
+use crate::batch::{Batches, Queue};
 use crate::decode::{self, NewerVersion};
-use crate::fetch::{Fetch, Position};
-use crate::going_back::{self, WhenGoneBack};
+use crate::fetch::Fetch;
 use crate::handover::Handover;
 use crate::progress::Progress;
-use crate::session::Session;
-use crate::verdict::{self, Verdict};
 use crate::write::{Committed, Purpose, Writer};
-use crate::{Counts, ack, batch, close, fetch, migrate, write};
+use crate::{Counts, ack, batch, close, fetch, write};
 
 /// Committed batches that wait to be acknowledged.
 const UNACKNOWLEDGED: usize = 8;
@@ -37,14 +37,10 @@ const ACK: Duration = Duration::from_mins(1);
 pub enum Error {
     /// The database cannot be reached or used.
     #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// Its schema is not what this build needs.
+    Ledger(#[from] ledger::Error),
+    /// The database lacks what was acknowledged.
     #[error(transparent)]
-    Schema(#[from] migrate::Error),
-    /// It lacks what was acknowledged.
-    #[error(transparent)]
-    GoneBack(#[from] going_back::Error),
-    /// This run could not be numbered.
+    Rollback(#[from] Rollback),
     #[error("failed to take a number for this run")]
     Run(#[from] sqlx::Error),
     /// The broker cannot be reached or used.
@@ -68,14 +64,14 @@ pub enum Error {
 }
 
 /// Runs one replica until `shutdown` drains, and gives what it did. What it holds when it drains is still written.
-/// Where the database lacks what was acknowledged before, `when_gone_back` says whether it starts at all.
+/// Where the database lacks what was acknowledged before, `on_rollback` decides whether it starts.
 ///
 /// When `shutdown` stops, or a stage fails, everything ends where it is; what was not acknowledged is delivered
 /// again.
 pub async fn run(
     config: &Config,
     progress: Arc<Progress>,
-    when_gone_back: WhenGoneBack,
+    on_rollback: OnRollback,
     shutdown: Shutdown,
 ) -> Result<Counts, Error> {
     let config = Arc::new(config.clone());
@@ -90,9 +86,9 @@ pub async fn run(
     let connection = nats.clone();
     health.require("nats", move || connection.is_connected());
     let fetch = Fetch::start(nats.clone(), Arc::clone(&config), clock, health, &shutdown).await?;
-    let acknowledged = match when_gone_back {
-        WhenGoneBack::Refuse => Some(fetch.acknowledged()),
-        WhenGoneBack::GoOn => None,
+    let acknowledged = match on_rollback {
+        OnRollback::Refuse => Some(fetch.acknowledged()),
+        OnRollback::Continue => None,
     };
     let run = begin_run(&database, acknowledged, &shutdown).await?;
     tracing::info!(%replica, run = run.number, writers = config.consumer.writers, "consuming");
@@ -101,7 +97,7 @@ pub async fn run(
     let ids = BatchIds::of(run);
     let (queue, batches) = batch::queue(&config.batch, config.consumer.writers, ids.clone());
     let (committed, to_acknowledge) = mpsc::channel(UNACKNOWLEDGED);
-    let (nudge, nudges) = close::nudges();
+    let (notifier, notifications) = close::commit_notifications();
     let handover = Arc::new(Handover::new(
         health.pulse("batch", WITHOUT_BATCH + config.batch.linger.unwrap_or_default()),
     ));
@@ -115,16 +111,16 @@ pub async fn run(
     for _ in 0..config.consumer.writers {
         let (database, replica, progress) = (database.clone(), Arc::clone(&replica), Arc::clone(&progress));
         let writer = Writer::new(database, replica, ids.clone(), Purpose::Live, clock, progress);
-        let outlets = (committed.clone(), nudge.clone());
+        let outlets = (committed.clone(), notifier.clone());
         stages.spawn(write_out(writer, batches.clone(), outlets, Arc::clone(&handover), shutdown.clone()));
     }
     // Each stage ends when the one before it has: the last senders are the writers'.
-    drop((batches, committed, nudge));
+    drop((batches, committed, notifier));
     let connection = nats.clone();
     let pulse = health.pulse_unless("ack", ACK, move || !connection.is_connected());
     stages.spawn(acknowledge(nats.clone(), to_acknowledge, pulse));
     let signs = close::Signs { pulse: health.pulse("close", close::TURN), has_database };
-    stages.spawn(close_files(nats, database, nudges, signs));
+    stages.spawn(close_files(nats, database, notifications, signs));
     health.limit(config.health.stall_after);
     let _watch = health.watch();
     supervise(stages, &shutdown).await
@@ -156,7 +152,7 @@ async fn take_in(
 async fn write_out(
     mut writer: Writer,
     batches: Batches,
-    (committed, nudge): (mpsc::Sender<Committed>, close::Nudge),
+    (committed, notifier): (mpsc::Sender<Committed>, close::CommitNotifier),
     handover: Arc<Handover>,
     shutdown: Shutdown,
 ) -> Result<Counts, Error> {
@@ -168,7 +164,7 @@ async fn write_out(
         handover.taken(batch.messages);
         let done = writer.write(batch, &shutdown).await?;
         counts += done.counts;
-        nudge.committed(done.files.iter().copied());
+        notifier.committed(done.files.iter().copied());
         if committed.send(done).await.is_err() {
             break;
         }
@@ -188,10 +184,10 @@ async fn acknowledge(
 async fn close_files(
     nats: Nats,
     database: Database,
-    nudges: close::Nudges,
+    notifications: close::CommitNotifications,
     signs: close::Signs,
 ) -> Result<Counts, Error> {
-    close::run(nats, database, nudges, signs).await?;
+    close::run(nats, database, notifications, signs).await?;
     Ok(Counts::default())
 }
 
@@ -215,27 +211,27 @@ async fn supervise(mut stages: JoinSet<Result<Counts, Error>>, shutdown: &Shutdo
 /// batches get their ids.
 async fn begin_run(
     database: &Database,
-    acknowledged: Option<Position>,
+    acknowledged: Option<StreamPosition>,
     shutdown: &Shutdown,
 ) -> Result<Run, Error> {
-    let verdict = |error: &Error| match error {
-        Error::Connect(error) => error.verdict(),
-        Error::GoneBack(error) => error.verdict(),
-        Error::Run(source) | Error::Schema(migrate::Error::Version(source)) => verdict::of(source),
-        _ => Verdict::Stop,
+    let class = |error: &Error| match error {
+        Error::Ledger(error) => error.class(),
+        Error::Rollback(error) => error.class(),
+        Error::Run(source) => classify(source),
+        _ => ErrorClass::Stop,
     };
     let attempt = || async {
         let Session { mut connection, backend } = database.session(None).await?;
         let run = async {
-            migrate::check(&mut connection).await?;
+            check_schema(&mut connection).await?;
             if let Some(acknowledged) = acknowledged {
-                going_back::refuse(&mut connection, acknowledged).await?;
+                rollback::check_acknowledged(&mut connection, acknowledged).await?;
             }
             Run::begin(&mut connection).await.map_err(Error::Run)
         };
         database.watch(backend, run).await
     };
-    database.retry(shutdown, verdict, attempt).await
+    database.retry(shutdown, class, attempt).await
 }
 
 /// The configured name, or one that tells this process from others.

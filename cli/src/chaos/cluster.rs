@@ -45,7 +45,7 @@ impl Cluster {
         let sandbox = Sandbox::start(&crate::services::options(config), Services::BOTH).await?;
         let mut config = config.clone();
         config.database.url.clone_from(&sandbox.endpoints().database_url);
-        consumer::migrate(&config, shutdown).await?;
+        ledger::migrate(&config, shutdown).await?;
         let launcher = Launcher::new(&config.data_dir, sandbox.endpoints(), &config)?;
         let network = Network::start(sandbox.endpoints(), consumers).await?;
         let mut cluster =

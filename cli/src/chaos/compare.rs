@@ -19,7 +19,7 @@ mod reading;
 
 use std::collections::BTreeMap;
 
-use consumer::row_outcomes::{RowOutcome, Table};
+use ledger::row_outcomes::{RowOutcome, Table};
 use serde::Serialize;
 
 use super::expected::{Expected, WrittenFile};

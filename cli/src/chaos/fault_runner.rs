@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use common::config::Config;
 use common::{Clock, Shutdown};
-use consumer::commits::{Commits, Wanted};
+use ledger::commits::{CommitFilter, Commits};
 
 use super::cluster::Cluster;
 use super::counts::Counts;
@@ -163,7 +163,7 @@ impl FaultRunner<'_> {
             _ => None,
         };
         let wanted =
-            Wanted { since: back.since, replica: replica.as_deref(), fetched_since: back.is_fetched };
+            CommitFilter { since: back.since, replica: replica.as_deref(), fetched_since: back.is_fetched };
         while !self.is_ending() {
             if let Some(first) = self.commits.first(wanted).await? {
                 return Ok((first - back.since).to_std().ok());

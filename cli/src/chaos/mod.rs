@@ -31,7 +31,7 @@ use anyhow::Context;
 use clap::Args;
 use common::config::{Config, Problem};
 use common::{Clock, Exit, Shutdown, say, say_json};
-use consumer::commits::Commits;
+use ledger::commits::Commits;
 
 use crate::live::Line;
 use cluster::Cluster;

@@ -4,9 +4,9 @@ use std::mem;
 
 use anyhow::Context;
 use common::config::Config;
-use consumer::account;
-use consumer::account::FileAccount;
-use consumer::row_outcomes::{self, RowOutcome};
+use ledger::file_totals;
+use ledger::file_totals::FileTotals;
+use ledger::row_outcomes::{self, RowOutcome};
 
 use super::compare::{Comparison, Findings};
 use super::expected::Expected;
@@ -14,7 +14,7 @@ use super::expected::Expected;
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Observed {
-    pub(super) accounts: Vec<FileAccount>,
+    pub(super) accounts: Vec<FileTotals>,
     pub(super) findings: Findings,
     pub(super) redelivered: i64,
 }
@@ -35,7 +35,7 @@ impl Observed {
         comparison.add(&file);
         let mut findings = comparison.end();
         findings.add_duplicates_without_event(row_outcomes::duplicates_without_event(url).await?);
-        let accounts = account::from_tables(url, None).await?;
+        let accounts = file_totals::from_tables(url, None).await?;
         Ok(Self { accounts, findings, redelivered: row_outcomes::redelivered(url).await? })
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use common::config::Config;
-use consumer::account;
-use consumer::commits::Commits;
+use ledger::commits::Commits;
+use ledger::file_totals;
 use secrecy::SecretString;
 
 /// After how long without a closed file there is no hope. What is closed at all is closed within seconds.
@@ -60,7 +60,7 @@ impl OpenFiles {
     pub(super) async fn describe(&self) -> anyhow::Result<String> {
         let mut open = names(&self.landing_dir)?;
         // While the database is away, the landing directory alone has to do.
-        let accounts = account::by_file(&self.database, None).await.unwrap_or_default();
+        let accounts = file_totals::by_file(&self.database, None).await.unwrap_or_default();
         open.extend(accounts.iter().filter(|file| !file.closed).map(|file| file_name(Path::new(&file.file))));
         Ok(describe(&open))
     }

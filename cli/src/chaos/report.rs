@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
-use consumer::account::FileAccount;
 use indicatif::HumanCount;
+use ledger::file_totals::FileTotals;
 use serde::Serialize;
 
 use super::compare::Findings;
@@ -125,7 +125,7 @@ impl Report {
         let Outcome { seed, seconds, counts, expected, observed, is_verified } = outcome;
         let Observed { accounts, findings, redelivered } = observed;
         let open_files = accounts.iter().filter(|file| !file.closed).count();
-        let law_holds = accounts.iter().all(FileAccount::law_holds);
+        let law_holds = accounts.iter().all(FileTotals::is_reconciled);
         let sum = |count: fn(&OfProcess) -> u64| counts.groups.iter().map(count).sum();
         let strikes = Kind::all().iter().map(|kind| {
             let on_files = expected.strikes.get(kind).copied().unwrap_or(0);

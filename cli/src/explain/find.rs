@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use common::config::Problem;
 use common::origin::Row;
-use consumer::explain::File;
+use ledger::row_history::File;
 use producer::KnownFile;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -89,7 +89,7 @@ async fn files_named(name: &str, url: &SecretString, known: &[KnownFile]) -> any
         })
         .collect();
     let ids: Vec<i64> = known.iter().map(|file| file.file_id.get()).collect();
-    let stored = consumer::explain::files(url, name, &ids).await?;
+    let stored = ledger::row_history::files(url, name, &ids).await?;
     let only_known = known.iter().filter(|file| stored.iter().all(|one| one.file_id != file.file_id.get()));
     let mut files: Vec<FileFacts> = only_known.map(|file| FileFacts::of(None, Some(file))).collect();
     files.extend(stored.iter().map(|file| {

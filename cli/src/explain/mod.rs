@@ -34,11 +34,11 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
         Meant::OneOf(files, row) => return choose(asked, &files, row, json),
         Meant::Row(file, row) => {
             let origin = Origin { file: file.file_id.into(), row };
-            let life = consumer::explain::of_origin(url, origin).await?;
+            let life = ledger::row_history::of_origin(url, origin).await?;
             Story::tell(config, Some(*file), Some(origin), life).await?
         }
         Meant::Event(id) => {
-            let Some((origin, life)) = consumer::explain::of_event(url, id).await? else {
+            let Some((origin, life)) = ledger::row_history::of_event(url, id).await? else {
                 bail!(
                     "\"{asked}\" is neither the id of an event nor FILE:ROW of a file that is known; a rejected row has no \
                      event id"

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use common::printable::printable;
-use consumer::explain::{Other, Written};
 use indicatif::HumanCount;
+use ledger::row_history::{SameId, Written};
 use terminal_size::Width;
 
 use super::find::FileFacts;
@@ -188,7 +188,7 @@ fn advice(story: &Story) -> Option<String> {
 }
 
 /// The event that a duplicate repeats.
-fn event_of(duplicate: &Written) -> Option<&Other> {
+fn event_of(duplicate: &Written) -> Option<&SameId> {
     duplicate.same_id.iter().find(|other| other.fate == "events")
 }
 

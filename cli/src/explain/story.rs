@@ -4,7 +4,7 @@ use common::Origin;
 use common::config::Config;
 use common::origin::Row;
 use common::printable::printable;
-use consumer::explain::Life;
+use ledger::row_history::RowHistory;
 use producer::locate::{Located, ReadAs};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub(super) struct Story {
     /// Why the file could not be read again.
     pub(super) unread: Option<String>,
     #[serde(flatten)]
-    pub(super) life: Life,
+    pub(super) life: RowHistory,
 }
 
 /// What became of it.
@@ -70,7 +70,7 @@ impl Story {
         config: &Config,
         file: Option<FileFacts>,
         origin: Option<Origin>,
-        life: Life,
+        life: RowHistory,
     ) -> anyhow::Result<Self> {
         let kept = life.corrupt_records.iter().find(|record| record.stage == "producer").map(|record| Text {
             byte_start: record.byte_start,
@@ -116,7 +116,7 @@ impl Story {
     }
 }
 
-fn fate(life: &Life, file: Option<&FileFacts>, row: Option<Row>) -> Fate {
+fn fate(life: &RowHistory, file: Option<&FileFacts>, row: Option<Row>) -> Fate {
     match (life.events.len(), life.duplicates.len(), life.corrupt_records.len()) {
         (1, 0, 0) => Fate::Event,
         (0, 1, 0) => Fate::Duplicate,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use common::Shutdown;
 use common::config::Config;
-use consumer::heal::REPLICA;
-use consumer::{Counts, WhenGoneBack};
+use consumer::Counts;
 use futures::future::OptionFuture;
+use ledger::repair::REPLICA;
+use ledger::rollback::OnRollback;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::live::Line;
@@ -40,7 +41,7 @@ impl Replica {
         let (config, shutdown) = (self.config.clone(), self.shutdown.clone());
         self.running.get_or_insert_with(|| {
             let progress = Arc::new(consumer::Progress::new());
-            let run = async move { consumer::run(&config, progress, WhenGoneBack::GoOn, shutdown).await };
+            let run = async move { consumer::run(&config, progress, OnRollback::Continue, shutdown).await };
             AbortOnDropHandle::new(tokio::spawn(run))
         });
     }

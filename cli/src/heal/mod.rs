@@ -18,8 +18,8 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use common::config::Config;
 use common::{Exit, FileId, Shutdown, fault};
-use consumer::heal::{Correction, Gap};
-use consumer::verify::FileLedger;
+use ledger::file_rows::FileRows;
+use ledger::repair::{Correction, Gap};
 use producer::heal::{Before, Known, Mode, Progress, Refilled};
 use sandbox::Services;
 use secrecy::SecretString;
@@ -82,7 +82,7 @@ impl Heal {
 struct Healing<'a> {
     config: &'a Config,
     url: &'a SecretString,
-    database: consumer::heal::Heal,
+    database: ledger::repair::Repair,
     stream: producer::heal::Heal,
     line: Line,
     shutdown: &'a Shutdown,
@@ -91,7 +91,7 @@ struct Healing<'a> {
 impl<'a> Healing<'a> {
     async fn begin(config: &'a Config, line: Line, shutdown: &'a Shutdown) -> anyhow::Result<Self> {
         let url = config.database.url.as_ref().context("there is no database")?;
-        let database = consumer::heal::Heal::begin(url).await?;
+        let database = ledger::repair::Repair::begin(url).await?;
         let stream = producer::heal::Heal::start(config, shutdown).await?;
         Ok(Self { config, url, database, stream, line, shutdown })
     }
@@ -178,7 +178,7 @@ impl<'a> Healing<'a> {
     /// missing.
     async fn look(&mut self) -> anyhow::Result<(Before, Vec<Known>)> {
         let before = until_asked(self.shutdown, self.stream.look()).await?;
-        let ledgers = until_asked(self.shutdown, consumer::verify::read(self.url)).await?;
+        let ledgers = until_asked(self.shutdown, ledger::file_rows::read(self.url)).await?;
         let revisions = self.database.revisions().await?;
         Ok((before, ledgers.into_iter().map(|ledger| known(ledger, &revisions)).collect()))
     }
@@ -229,8 +229,8 @@ async fn until_asked<T, E: Into<anyhow::Error>>(
     }
 }
 
-fn known(ledger: FileLedger, revisions: &HashMap<i64, i64>) -> Known {
-    let account = ledger.account;
+fn known(ledger: FileRows, revisions: &HashMap<i64, i64>) -> Known {
+    let account = ledger.totals;
     Known {
         file_id: FileId::from(account.file_id),
         revision: revisions.get(&account.file_id).copied(),

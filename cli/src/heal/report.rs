@@ -2,8 +2,8 @@
 
 use common::printable::printable;
 use common::{RowSet, say, say_json};
-use consumer::heal::{Correction, Gap};
 use indicatif::HumanCount;
+use ledger::repair::{Correction, Gap};
 use producer::heal::Refilled;
 use serde::Serialize;
 

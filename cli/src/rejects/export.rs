@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Problem};
 use common::{Exit, say, say_json};
-use consumer::rejects::Rejects;
+use ledger::rejects::Rejects;
 
 use super::Chosen;
 use one_file::Plan;

@@ -5,8 +5,8 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use common::printable::{Printable, shortened};
 use common::{Exit, say, say_json};
-use consumer::rejects::{ByReason, Reject, Rejects};
 use indicatif::HumanCount;
+use ledger::rejects::{ByReason, Reject, Rejects};
 use serde::Serialize;
 
 use super::{Chosen, count};

@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 use common::config::{Config, Flags, Problem};
 use common::event::Reason;
 use common::{Exit, Shutdown};
-use consumer::rejects::{Filter, Rejects as Table};
 use indicatif::HumanCount;
+use ledger::rejects::{Filter, Rejects as Table};
 use sandbox::Services;
 
 use crate::live::Line;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
 use common::{Clock, Exit, Shutdown, say, say_json};
-use consumer::rejects::{File, Filter, Rejects};
+use ledger::rejects::{File, Filter, Rejects};
 use producer::{is_tailed, mend};
 use sandbox::Services;
 
@@ -120,7 +120,7 @@ impl Retry {
         file: &File,
     ) -> anyhow::Result<Exit> {
         let url = config.database.url.as_ref().context("there is no database")?;
-        let accounts = consumer::account::by_file(url, Some(&[file.file_id])).await?;
+        let accounts = ledger::file_totals::by_file(url, Some(&[file.file_id])).await?;
         let account = accounts.first().with_context(|| not_complete(landed))?;
         let again = Filter { files: Some(vec![file.file_id]), ..Filter::default() };
         let rejects = table.first(&again, TOLD).await?;

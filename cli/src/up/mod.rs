@@ -120,9 +120,9 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<A
     let url = config.database.url.as_ref().context("there is no database")?;
     let met: Vec<i64> = done.outcome.files.iter().map(|file| file.get()).collect();
     let files = if private {
-        consumer::account::from_tables(url, Some(&met)).await?
+        ledger::file_totals::from_tables(url, Some(&met)).await?
     } else {
-        consumer::account::by_file(url, Some(&met)).await?
+        ledger::file_totals::by_file(url, Some(&met)).await?
     };
     let counts = done.consumed.counts();
     let rows_written = counts.events + counts.duplicates + counts.corrupt;
@@ -133,7 +133,7 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<A
     Ok(Account {
         total: Total::of(&files),
         // An open file is never an error: its account is not final.
-        law_holds: files.iter().all(|file| file.is_open() || file.law_holds()),
+        law_holds: files.iter().all(|file| file.is_open() || file.is_reconciled()),
         files,
         parked: parked.collect(),
         interrupted: done.interrupted,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use common::config::Config;
 use common::{Clock, Shutdown};
-use consumer::WhenGoneBack;
 use futures::future::OptionFuture;
+use ledger::rollback::OnRollback;
 use producer::Outcome;
 use sandbox::Sandbox;
 use tokio::task::{JoinHandle, JoinSet};
@@ -65,7 +65,7 @@ pub(crate) struct Done {
 impl Stages {
     /// Starts everything but the services.
     pub(crate) async fn start(plan: Plan, config: &Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        consumer::migrate(config, shutdown).await?;
+        ledger::migrate(config, shutdown).await?;
         let (of_generator, of_tailer, of_consumers) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
         let consumed = Arc::new(consumer::Progress::new());
         let mut consumers = JoinSet::new();
@@ -75,7 +75,7 @@ impl Stages {
             *name = format!("{name}-{number}");
             let (consumed, shutdown) = (consumed.clone(), of_consumers.clone());
             consumers
-                .spawn(async move { consumer::run(&config, consumed, WhenGoneBack::Refuse, shutdown).await });
+                .spawn(async move { consumer::run(&config, consumed, OnRollback::Refuse, shutdown).await });
         }
         let made = Arc::new(producer::generate::Progress::default());
         let generator = plan.generate.then(|| {

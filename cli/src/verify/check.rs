@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use common::RowSet;
-use consumer::account::FileAccount;
-use consumer::verify::FileLedger;
+use ledger::file_rows::FileRows;
+use ledger::file_totals::FileTotals;
 use producer::KnownFile;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Checked {
     #[serde(flatten)]
-    pub(super) account: FileAccount,
+    pub(super) account: FileTotals,
     pub(super) verdict: Verdict,
     /// Whether the database has an account of it.
     pub(super) in_database: bool,
@@ -45,7 +45,7 @@ pub(super) struct Checked {
 /// What tables and checkpoints say of one file.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
-    pub(super) ledger: FileLedger,
+    pub(super) ledger: FileRows,
     /// What its checkpoint says, where that is on this machine.
     pub(super) tailer: Option<KnownFile>,
     pub(super) in_database: bool,
@@ -53,16 +53,16 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// Joins what is known of each file. A file that the tailer has seen closed has an account in any case: its own.
-    pub(super) fn join(ledgers: Vec<FileLedger>, known: Vec<KnownFile>) -> Vec<Self> {
+    pub(super) fn join(ledgers: Vec<FileRows>, known: Vec<KnownFile>) -> Vec<Self> {
         let mut known: BTreeMap<i64, KnownFile> =
             known.into_iter().map(|file| (file.file_id.get(), file)).collect();
         let mut all: Vec<Self> = ledgers
             .into_iter()
-            .map(|ledger| Self { tailer: known.remove(&ledger.account.file_id), ledger, in_database: true })
+            .map(|ledger| Self { tailer: known.remove(&ledger.totals.file_id), ledger, in_database: true })
             .collect();
         let lost = known.into_values().filter(|file| file.is_closed);
         all.extend(lost.map(|file| Self {
-            ledger: FileLedger::nothing_of(file.file_id.get(), file.path.display().to_string()),
+            ledger: FileRows::empty(file.file_id.get(), file.path.display().to_string()),
             tailer: Some(file),
             in_database: false,
         }));
@@ -74,7 +74,7 @@ impl Evidence {
 
     fn take_tailers_word(&mut self) {
         let Some(tailer) = self.tailer.as_ref().filter(|tailer| tailer.is_closed) else { return };
-        let account = &mut self.ledger.account;
+        let account = &mut self.ledger.totals;
         account.rows_read = account.rows_read.max(tailer.rows);
         if account.is_open() {
             account.file = tailer.path.display().to_string();
@@ -86,7 +86,7 @@ impl Evidence {
     /// The verdict, where `is_settled` says that all messages of it that there were are committed.
     pub(super) fn check(&self, is_settled: bool) -> Checked {
         Checked {
-            account: self.ledger.account.clone(),
+            account: self.ledger.totals.clone(),
             verdict: self.verdict(is_settled),
             in_database: self.in_database,
             missing: self.ledger.missing(),
@@ -97,7 +97,7 @@ impl Evidence {
     }
 
     fn verdict(&self, is_settled: bool) -> Verdict {
-        let account = &self.ledger.account;
+        let account = &self.ledger.totals;
         let reading = self.tailer.as_ref().filter(|tailer| tailer.is_reading);
         let is_closed = account.closed || self.tailer.as_ref().is_some_and(|tailer| tailer.is_closed);
         let missing = !self.ledger.missing().is_empty();

@@ -40,7 +40,7 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
     let mut evidence = gather(config, url, None).await?;
     let doubtful = |one: &Evidence| matches!(one.check(false).verdict, Verdict::Broken | Verdict::InFlight);
     let doubtful: Vec<i64> =
-        evidence.iter().filter(|one| doubtful(one)).map(|one| one.ledger.account.file_id).collect();
+        evidence.iter().filter(|one| doubtful(one)).map(|one| one.ledger.totals.file_id).collect();
     let messages = match in_flight::look(config, !doubtful.is_empty(), shutdown).await {
         Ok(messages) => Some(messages),
         Err(error) => {
@@ -49,18 +49,18 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
         }
     };
     if !doubtful.is_empty() {
-        evidence.retain(|one| !doubtful.contains(&one.ledger.account.file_id));
+        evidence.retain(|one| !doubtful.contains(&one.ledger.totals.file_id));
         evidence.extend(gather(config, url, Some(&doubtful)).await?);
     }
     let gone_back = match messages {
-        Some(now) => consumer::verify::gone_back(url, now.stream_created, now.acknowledged).await?,
+        Some(now) => ledger::file_rows::rollback(url, now.stream_created, now.acknowledged).await?,
         None => None,
     };
     // Where nobody can tell that a row is on its way, it is missing.
     let is_settled = messages.is_none_or(|messages| messages.is_settled);
     let mut files: Vec<Checked> = evidence.iter().map(|one| one.check(is_settled)).collect();
     files.sort_by(|a, b| (a.verdict, &a.account.file).cmp(&(b.verdict, &b.account.file)));
-    let pace = consumer::account::pace(url).await?;
+    let pace = ledger::file_totals::throughput(url).await?;
     Ok(Proof {
         in_flight: InFlight::of(&files, messages),
         gone_back: gone_back.as_ref().map(ToString::to_string),
@@ -91,5 +91,5 @@ pub(crate) fn checkpoints(config: &Config) -> Vec<KnownFile> {
 async fn gather(config: &Config, url: &SecretString, files: Option<&[i64]>) -> anyhow::Result<Vec<Evidence>> {
     let mut known = checkpoints(config);
     known.retain(|file| files.is_none_or(|files| files.contains(&file.file_id.get())));
-    Ok(Evidence::join(consumer::verify::read_files(url, files).await?, known))
+    Ok(Evidence::join(ledger::file_rows::read_files(url, files).await?, known))
 }

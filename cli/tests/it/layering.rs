@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A member, and what it must not know: dependencies in its manifest, and paths in its sources.
-const UNKNOWN: [(&str, &[&str]); 4] = [
-    ("common", &["producer", "consumer", "sandbox", "cli", "csv", "sqlx"]),
-    ("producer", &["consumer", "cli", "sqlx"]),
+const UNKNOWN: [(&str, &[&str]); 5] = [
+    ("common", &["producer", "ledger", "consumer", "sandbox", "cli", "csv", "sqlx"]),
+    ("producer", &["ledger", "consumer", "cli", "sqlx"]),
+    ("ledger", &["producer", "consumer", "sandbox", "cli", "csv", "async-nats"]),
     ("consumer", &["producer", "cli", "csv"]),
-    ("sandbox", &["producer", "consumer", "cli", "common", "csv", "sqlx"]),
+    ("sandbox", &["producer", "ledger", "consumer", "cli", "common", "csv", "sqlx"]),
 ];
 /// Parts of a crate that stand above its stages.
 const ABOVE: [&str; 4] = ["pipeline", "cli", "main", "lib"];

@@ -104,9 +104,9 @@ async fn every_row_ends_in_one_of_three_tables_and_the_file_is_archived() {
 #[tokio::test]
 #[ignore = "needs the Compose stack"]
 async fn no_closed_file_breaks_the_law() {
-    let files = consumer::account::from_tables(&variable("DATABASE_URL").into(), None).await.unwrap();
+    let files = ledger::file_totals::from_tables(&variable("DATABASE_URL").into(), None).await.unwrap();
     assert!(files.iter().any(|file| file.closed), "something was closed before");
-    let broken: Vec<_> = files.iter().filter(|file| file.closed && !file.law_holds()).collect();
+    let broken: Vec<_> = files.iter().filter(|file| file.closed && !file.is_reconciled()).collect();
     assert!(broken.is_empty(), "{broken:?}");
 }
 

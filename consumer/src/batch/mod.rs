@@ -4,17 +4,17 @@
 //! of rows and of bytes, and then nothing more is pulled. Idle means batches of one row within a millisecond. Where a
 //! writer finds many rows it waits a few milliseconds for more: a full batch costs less a row than two half ones.
 
-mod id;
 mod queue;
 
 use std::collections::BTreeMap;
 
+use common::stream::StreamPosition;
 use common::wire::FileMessage;
 use common::{FileId, Origin};
+use ledger::batch_id::BatchId;
 
-use crate::decode::{Corrupt, Delivery, Fate, Row};
-use crate::fetch::{Position, Reply};
-pub(crate) use id::{BatchId, BatchIds, Run};
+use crate::decode::{Corrupt, Decoded, Delivery, Row};
+use crate::fetch::Reply;
 use queue::Held;
 pub(crate) use queue::{Batches, Queue, queue};
 
@@ -43,8 +43,8 @@ pub(crate) struct Batch {
     /// Where to acknowledge the messages of the stream's latest life.
     pub(crate) replies: Vec<Reply>,
     /// The first message and the last, of the stream's latest life where there are two.
-    pub(crate) first: Position,
-    pub(crate) last: Position,
+    pub(crate) first: StreamPosition,
+    pub(crate) last: StreamPosition,
     /// When the first message was taken off the stream, in microseconds since 1970.
     pub(crate) fetched_us: i64,
     /// The memory that it takes; free for others when the batch is dropped.
@@ -72,27 +72,27 @@ impl Batch {
             fetched_us: i64::MAX,
             _held: held,
         };
-        for Delivery { position, reply, fetched_us, fate } in deliveries {
+        for Delivery { position, reply, fetched_us, decoded } in deliveries {
             batch.fetched_us = batch.fetched_us.min(fetched_us);
             if position.stream_created == batch.last.stream_created {
                 // One of an earlier life would acknowledge another message.
                 batch.replies.push(reply);
                 batch.first = batch.first.min(position);
             }
-            match fate {
-                Fate::Event(row) => {
+            match decoded {
+                Decoded::Event(row) => {
                     let rejected = row.replaces.as_deref().copied();
                     batch
                         .replacements
                         .extend(rejected.map(|rejected| Replacement { rejected, by: row.origin }));
                     batch.rows.push(row);
                 }
-                Fate::Corrupt(record) => {
+                Decoded::Corrupt(record) => {
                     let both = record.replaces.zip(record.origin);
                     batch.replacements.extend(both.map(|(rejected, by)| Replacement { rejected, by }));
                     batch.corrupt.push(*record);
                 }
-                Fate::Account(account) => batch.take_account(*account),
+                Decoded::Account(account) => batch.take_account(*account),
             }
         }
         batch.rows.sort_unstable_by_key(|row| (row.event_id, row.origin));

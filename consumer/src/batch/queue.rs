@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Shutdown, config};
+use ledger::batch_id::BatchIds;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use super::{Batch, BatchIds};
-use crate::decode::{Delivery, Fate};
+use super::Batch;
+use crate::decode::{Decoded, Delivery};
 
 /// So many rows in the queue are load: one transaction for more of them costs the server less than two for fewer.
 const LOAD: usize = 100;
@@ -146,10 +147,10 @@ impl Drop for Held {
 
 /// What a delivery takes of the budget; one that is larger than a whole batch counts as a whole batch.
 fn weight(delivery: &Delivery, largest: usize) -> usize {
-    let bytes = match &delivery.fate {
-        Fate::Event(row) => row.line.capacity(),
-        Fate::Corrupt(record) => record.raw.len(),
-        Fate::Account(account) => account.path.len(),
+    let bytes = match &delivery.decoded {
+        Decoded::Event(row) => row.line.capacity(),
+        Decoded::Corrupt(record) => record.raw.len(),
+        Decoded::Account(account) => account.path.len(),
     };
     (OVERHEAD + bytes).min(largest)
 }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 use uuid::Uuid;
 
+use common::stream::StreamPosition;
 use common::{Shutdown, config};
+use ledger::batch_id::{BatchId, BatchIds, Run};
 
 use super::*;
 use crate::decode::decode;
@@ -20,7 +22,7 @@ fn delivery(sequence: u64, event: u128) -> Delivery {
         Uuid::from_u128(event)
     );
     decode(Message {
-        position: Position { stream_created: DateTime::UNIX_EPOCH, sequence },
+        position: StreamPosition { stream_created: DateTime::UNIX_EPOCH, sequence },
         reply: Reply("reply".into()),
         subject: "events.view".into(),
         payload: Bytes::from(body),

@@ -1,12 +1,12 @@
 //! A record for `corrupt_records`: a row or a message that could not become an event, and why.
 
 use common::event::Reason;
+use common::stream::StreamPosition;
 use common::wire::{RejectMessage, VersionOnly};
 use common::{FileId, Origin};
 use serde::Deserialize;
 
 use super::Fault;
-use crate::fetch::Position;
 
 /// Who found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,14 @@ pub(crate) struct Corrupt {
     pub(crate) value: Option<String>,
     pub(crate) raw: Vec<u8>,
     pub(crate) truncated: bool,
-    pub(crate) position: Position,
+    pub(crate) position: StreamPosition,
     /// The rejected row that it was to take the place of.
     pub(crate) replaces: Option<Origin>,
 }
 
 impl Corrupt {
     /// A row that the tailer rejected.
-    pub(super) fn rejected(reject: RejectMessage, position: Position) -> Self {
+    pub(super) fn rejected(reject: RejectMessage, position: StreamPosition) -> Self {
         Self {
             origin: Some(reject.origin()),
             span: Some((reject.byte_start, reject.byte_end)),
@@ -81,7 +81,7 @@ struct ReplacesOnly {
 }
 
 /// A message that could not be decoded, or whose values cannot be stored.
-pub(super) fn of_message(payload: &[u8], position: Position, fault: Fault) -> Corrupt {
+pub(super) fn of_message(payload: &[u8], position: StreamPosition, fault: Fault) -> Corrupt {
     let origin =
         serde_json::from_slice(payload).ok().map(|OriginOnly { file_id, row }| Origin { file: file_id, row });
     let ours = serde_json::from_slice::<VersionOnly>(payload).is_ok();

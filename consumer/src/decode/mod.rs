@@ -10,10 +10,10 @@ pub(crate) use corrupt::{Corrupt, Stage};
 pub(crate) use row::Row;
 
 use common::event::Reason;
-use common::stream;
+use common::stream::{self, StreamPosition};
 use common::wire::{EventMessage, FileMessage, RejectMessage, VERSION, VersionOnly};
 
-use crate::fetch::{Message, Position, Reply};
+use crate::fetch::{Message, Reply};
 
 /// The stream holds a message that only a newer consumer understands.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +30,15 @@ pub struct NewerVersion {
 /// One message, understood.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    pub(crate) position: Position,
+    pub(crate) position: StreamPosition,
     pub(crate) reply: Reply,
     pub(crate) fetched_us: i64,
-    pub(crate) fate: Fate,
+    pub(crate) decoded: Decoded,
 }
 
 /// Where it belongs.
 #[derive(Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Decoded {
     /// A row for `events`.
     Event(Row),
     /// A record for `corrupt_records`.
@@ -55,20 +55,20 @@ pub(crate) fn decode(message: Message) -> Result<Delivery, NewerVersion> {
         stream::FILE => account(&payload),
         _ => event(&payload, position),
     };
-    let fate = match understood {
-        Ok((version, fate)) => {
+    let decoded = match understood {
+        Ok((version, decoded)) => {
             newer(version, position)?;
-            fate
+            decoded
         }
         Err(fault) => {
             // The broken part may be what a newer version has changed.
             if let Ok(VersionOnly { v }) = serde_json::from_slice(&payload) {
                 newer(v, position)?;
             }
-            Fate::Corrupt(Box::new(corrupt::of_message(&payload, position, fault)))
+            Decoded::Corrupt(Box::new(corrupt::of_message(&payload, position, fault)))
         }
     };
-    Ok(Delivery { position, reply, fetched_us, fate })
+    Ok(Delivery { position, reply, fetched_us, decoded })
 }
 
 /// What is wrong with a message.
@@ -87,17 +87,17 @@ impl From<serde_json::Error> for Fault {
     }
 }
 
-fn event(payload: &[u8], position: Position) -> Result<(u32, Fate), Fault> {
+fn event(payload: &[u8], position: StreamPosition) -> Result<(u32, Decoded), Fault> {
     let event: EventMessage<'_> = serde_json::from_slice(payload)?;
-    Ok((event.v, Fate::Event(Row::of(&event, position)?)))
+    Ok((event.v, Decoded::Event(Row::of(&event, position)?)))
 }
 
-fn rejected(payload: &[u8], position: Position) -> Result<(u32, Fate), Fault> {
+fn rejected(payload: &[u8], position: StreamPosition) -> Result<(u32, Decoded), Fault> {
     let reject: RejectMessage = serde_json::from_slice(payload)?;
-    Ok((reject.v, Fate::Corrupt(Box::new(Corrupt::rejected(reject, position)))))
+    Ok((reject.v, Decoded::Corrupt(Box::new(Corrupt::rejected(reject, position)))))
 }
 
-fn account(payload: &[u8]) -> Result<(u32, Fate), Fault> {
+fn account(payload: &[u8]) -> Result<(u32, Decoded), Fault> {
     let account: FileMessage = serde_json::from_slice(payload)?;
     let texts = [&account.path, &account.source].into_iter().chain(&account.header);
     if texts.into_iter().any(|text| text.contains('\0')) || account.delimiter == Some('\0') {
@@ -108,10 +108,10 @@ fn account(payload: &[u8]) -> Result<(u32, Fate), Fault> {
             value: None,
         });
     }
-    Ok((account.v, Fate::Account(Box::new(account))))
+    Ok((account.v, Decoded::Account(Box::new(account))))
 }
 
-fn newer(found: u32, position: Position) -> Result<(), NewerVersion> {
+fn newer(found: u32, position: StreamPosition) -> Result<(), NewerVersion> {
     if found > VERSION { Err(NewerVersion { found, sequence: position.sequence }) } else { Ok(()) }
 }
 

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use common::Origin;
 use common::event::Reason;
+use common::stream::StreamPosition;
 use common::wire::{EventMessage, Text};
 use uuid::Uuid;
 
 use super::Fault;
-use crate::fetch::Position;
 
 /// The fields of a [`Row::line`]: the columns of `sql/copy_events.sql` but for the last.
 const FIELDS: [&str; 22] = [
@@ -50,7 +50,7 @@ pub(crate) struct Row {
     pub(crate) origin: Origin,
     pub(crate) event_id: Uuid,
     /// Where its message stands.
-    pub(crate) position: Position,
+    pub(crate) position: StreamPosition,
     /// When it was written to its file, in microseconds since 1970.
     pub(crate) written_us: i64,
     /// [`FIELDS`], each ended by a tab; `batch_id`, the last column, is known only when it is written.
@@ -61,7 +61,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// Checks what PostgreSQL would not, or would only find by failing the whole batch.
-    pub(super) fn of(event: &EventMessage<'_>, position: Position) -> Result<Self, Fault> {
+    pub(super) fn of(event: &EventMessage<'_>, position: StreamPosition) -> Result<Self, Fault> {
         let timestamp = &event.event_timestamp;
         if DateTime::parse_from_rfc3339(timestamp).is_err() {
             return Err(fault(Reason::BadTimestamp, "event_timestamp", timestamp, "is not an RFC 3339 time"));

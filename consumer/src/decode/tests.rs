@@ -6,27 +6,27 @@ use super::*;
 
 const EVENT: &str = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\nd\r","price":"19.99","attributes":{"k":"v\n"}}"#;
 
-fn decoded(subject: &'static str, body: &str) -> Result<Fate, NewerVersion> {
+fn decoded(subject: &'static str, body: &str) -> Result<Decoded, NewerVersion> {
     let message = Message {
-        position: Position { stream_created: DateTime::UNIX_EPOCH, sequence: 42 },
+        position: StreamPosition { stream_created: DateTime::UNIX_EPOCH, sequence: 42 },
         reply: Reply("reply".into()),
         subject: subject.into(),
         payload: Bytes::copy_from_slice(body.as_bytes()),
         fetched_us: 0,
     };
-    decode(message).map(|delivery| delivery.fate)
+    decode(message).map(|delivery| delivery.decoded)
 }
 
 fn corrupt(subject: &'static str, body: &str) -> Corrupt {
     match decoded(subject, body).unwrap() {
-        Fate::Corrupt(record) => *record,
+        Decoded::Corrupt(record) => *record,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn a_row_becomes_one_line_of_copy() {
-    let Fate::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
+    let Decoded::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
     assert_eq!(
         std::str::from_utf8(&row.line).unwrap(),
         "00000000-0000-0000-0000-000000000001\tview\t2024-03-13T10:21:14Z\t\\N\ta\\tb\\\\c\\nd\\r\t\\N\t\\N\t\\N\t\\N\
@@ -54,7 +54,7 @@ fn rule_versions_are_said_of_every_kind_of_message() {
         let error = decoded(subject, body).unwrap_err();
         assert_eq!((error.found, error.sequence), (2, 42), "{subject}");
         let known = decoded(subject, &body.replace("\"v\":2", "\"v\":1")).unwrap();
-        assert!(!matches!(known, Fate::Corrupt(record) if record.stage == Stage::Decode), "{subject}");
+        assert!(!matches!(known, Decoded::Corrupt(record) if record.stage == Stage::Decode), "{subject}");
     }
 }
 

@@ -11,13 +11,13 @@ use async_nats::jetstream::stream::ConsumerError;
 use bytes::Bytes;
 use chrono::SubsecRound;
 use common::config::Config;
-use common::stream::{self, DURABLE, STREAM};
+use common::stream::{self, DURABLE, STREAM, StreamPosition};
 
-use super::{Error, Position};
+use super::Error;
 
 /// Makes the durable where it is missing, and changes what may be changed. Gives the stream's life, and up to where in
 /// it everything was acknowledged.
-pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> Result<Position, Error> {
+pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> Result<StreamPosition, Error> {
     let (stream, incarnation) = stream::open(jetstream, &config.stream).await?;
     let needed = pull::Config {
         durable_name: Some(DURABLE.to_owned()),
@@ -57,7 +57,7 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> R
     }
     // PostgreSQL's times have no more digits: what is compared with it must not have them either.
     let stream_created = incarnation.created.trunc_subsecs(6);
-    Ok(Position { stream_created, sequence: acknowledged(&info) })
+    Ok(StreamPosition { stream_created, sequence: acknowledged(&info) })
 }
 
 /// What of a durable that is there would skip rows, or deliver something else than rows, each as "what there is, what is

@@ -4,7 +4,7 @@
 //! here, with one line when it begins and one when it ends.
 
 mod durable;
-mod position;
+mod ack_subject;
 mod pull;
 mod stall;
 
@@ -16,9 +16,9 @@ use bytes::Bytes;
 use common::config::Config;
 use common::health::{Health, Need, Pulse};
 use common::nats::Nats;
+use common::stream::StreamPosition;
 use common::{Clock, Outage, Passing, Shutdown, stream, until_ready};
 
-pub(crate) use position::Position;
 use pull::{Pull, Pulled};
 
 /// For how long messages may wait in the stream while none comes. To set up stream and durable takes seconds.
@@ -75,7 +75,7 @@ pub(crate) struct Reply(pub(crate) Subject);
 /// One message as it came.
 #[derive(Debug)]
 pub(crate) struct Message {
-    pub(crate) position: Position,
+    pub(crate) position: StreamPosition,
     pub(crate) reply: Reply,
     pub(crate) subject: Subject,
     pub(crate) payload: Bytes,
@@ -93,7 +93,7 @@ pub(crate) struct Fetch {
     pulse: Pulse,
     is_subscribed: Need,
     /// Up to where everything was acknowledged when the durable was last set up.
-    acknowledged: Position,
+    acknowledged: StreamPosition,
     pull: Pull,
 }
 
@@ -124,7 +124,7 @@ impl Fetch {
     }
 
     /// Up to where everything was acknowledged before the first message was asked for, by whichever replica.
-    pub(crate) fn acknowledged(&self) -> Position {
+    pub(crate) fn acknowledged(&self) -> StreamPosition {
         self.acknowledged
     }
 
@@ -157,9 +157,9 @@ impl Fetch {
     /// `None` for what did not come from a stream, which an inbox cannot refuse.
     fn message(&self, message: async_nats::Message) -> Option<Message> {
         let reply = message.reply.as_ref()?;
-        let sequence = position::stream_sequence(reply)?;
+        let sequence = ack_subject::stream_sequence(reply)?;
         Some(Message {
-            position: Position { sequence, ..self.acknowledged },
+            position: StreamPosition { sequence, ..self.acknowledged },
             // A copy: the original shares its memory with the payloads beside it and would keep them.
             reply: Reply(Subject::from(reply.as_str())),
             subject: message.subject,

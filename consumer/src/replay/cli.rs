@@ -9,7 +9,7 @@ use common::{Exit, Shutdown, say_json, say_line};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::{Asked, Error, Fates, Options, Position, Report, TableName, When, preview, run};
+use super::{Asked, Error, Options, OutcomeCounts, ReplayProgress, Report, TableName, When, preview, run};
 
 /// How often the bar is drawn, and how often a line is written where there is no terminal.
 const TICK: Duration = Duration::from_millis(250);
@@ -64,26 +64,26 @@ fn name(text: &str) -> Result<String, String> {
 impl Replay {
     /// Replays, and says what became of it.
     pub async fn execute(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<Exit> {
-        let position = Position::default();
+        let position = ReplayProgress::default();
         let (dry_run, json) = (self.dry_run, self.json);
         let options = self.options();
         let work = async {
             if dry_run {
-                let (report, fates) = Box::pin(preview(config, options, &position, shutdown)).await?;
-                Ok((report, Some(fates)))
+                let (report, outcomes) = Box::pin(preview(config, options, &position, shutdown)).await?;
+                Ok((report, Some(outcomes)))
             } else {
                 Ok((Box::pin(run(config, options, &position, shutdown)).await?, None))
             }
         };
-        let (report, fates) = watched(&position, Box::pin(work)).await.map_err(wrong_use)?;
+        let (report, outcomes) = watched(&position, Box::pin(work)).await.map_err(wrong_use)?;
         // The rest of a replay that was cut may hold nothing more.
         if report.messages == 0 && report.resumed_at.is_none() {
             let Report { first_sequence, last_sequence, .. } = report;
             anyhow::bail!("no message of sequences {first_sequence} to {last_sequence} is one of those");
         }
-        match (json, fates) {
-            (true, fates) => say_json(&as_json(&report, fates.as_deref()))?,
-            (false, Some(fates)) => tell_fates(&report, &fates),
+        match (json, outcomes) {
+            (true, outcomes) => say_json(&as_json(&report, outcomes.as_deref()))?,
+            (false, Some(outcomes)) => print_outcomes(&report, &outcomes),
             (false, None) => tell(&report),
         }
         Ok(Exit::Ok)
@@ -119,7 +119,7 @@ fn wrong_use(error: Error) -> anyhow::Error {
 }
 
 /// Waits for `work`, and shows how far it has come: a bar on a terminal, a line now and then elsewhere.
-async fn watched<T>(position: &Position, work: impl Future<Output = T> + Unpin) -> T {
+async fn watched<T>(position: &ReplayProgress, work: impl Future<Output = T> + Unpin) -> T {
     let is_terminal = std::io::stderr().is_terminal();
     let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target);
@@ -170,13 +170,13 @@ fn tell(report: &Report) {
     ));
 }
 
-fn tell_fates(report: &Report, fates: &[Fates]) {
+fn print_outcomes(report: &Report, outcomes: &[OutcomeCounts]) {
     say_line(format_args!("{}; nothing was written", begin(report)));
     say_line(format_args!(
         "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
         "day", "type", "messages", "inserted", "skipped", "conflicts"
     ));
-    for one in fates {
+    for one in outcomes {
         say_line(format_args!(
             "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
             one.day.as_deref().unwrap_or(""),
@@ -189,7 +189,7 @@ fn tell_fates(report: &Report, fates: &[Fates]) {
     }
 }
 
-fn as_json(report: &Report, fates: Option<&[Fates]>) -> serde_json::Value {
+fn as_json(report: &Report, outcomes: Option<&[OutcomeCounts]>) -> serde_json::Value {
     json!({
         "name": report.name,
         "first_sequence": report.first_sequence,
@@ -200,6 +200,6 @@ fn as_json(report: &Report, fates: Option<&[Fates]>) -> serde_json::Value {
         "there_already": report.counts.redelivered,
         "duplicates": report.counts.duplicates,
         "corrupt_records": report.counts.corrupt,
-        "would_be": fates,
+        "would_be": outcomes,
     })
 }

@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use common::config::Config;
 use common::stream::STREAM;
 use common::{Clock, Shutdown, nats};
+use ledger::batch_id::{BatchId, BatchIds, Run};
 
-use crate::batch::{Batch, BatchId, BatchIds, Run};
-use crate::connect;
+use crate::Counts;
+use crate::batch::Batch;
 use crate::decode::{self, NewerVersion};
 use crate::progress::Progress;
 use crate::write::{self, Purpose, Writer};
-use crate::{Counts, migrate};
 use plan::{Ready, prepare};
-pub(crate) use preview::Fates;
+pub(crate) use preview::OutcomeCounts;
 use preview::Preview;
 use selection::Selection;
 pub(crate) use selection::{Asked, When};
@@ -37,9 +37,7 @@ pub(crate) use table::TableName;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
-    Connect(#[from] connect::Error),
-    #[error(transparent)]
-    Schema(#[from] migrate::Error),
+    Ledger(#[from] ledger::Error),
     #[error(transparent)]
     Nats(#[from] nats::Error),
     #[error(transparent)]
@@ -100,13 +98,13 @@ pub(crate) struct Options {
 
 /// How far a replay has come, for whoever watches it.
 #[derive(Debug, Default)]
-pub(crate) struct Position {
+pub(crate) struct ReplayProgress {
     first: AtomicU64,
     last: AtomicU64,
     read: AtomicU64,
 }
 
-impl Position {
+impl ReplayProgress {
     /// Messages of the stream that were passed, and that there are to pass.
     pub(crate) fn passed(&self) -> (u64, u64) {
         let first = self.first.load(Relaxed);
@@ -133,7 +131,7 @@ pub(crate) struct Report {
 pub(crate) async fn run(
     config: &Config,
     options: Options,
-    position: &Position,
+    position: &ReplayProgress,
     shutdown: Shutdown,
 ) -> Result<Report, Error> {
     let clock = Clock::System;
@@ -177,9 +175,9 @@ pub(crate) async fn run(
 pub(crate) async fn preview(
     config: &Config,
     options: Options,
-    position: &Position,
+    position: &ReplayProgress,
     shutdown: Shutdown,
-) -> Result<(Report, Vec<Fates>), Error> {
+) -> Result<(Report, Vec<OutcomeCounts>), Error> {
     let clock = Clock::System;
     let ready = prepare(config, &options, clock, &shutdown).await?;
     let Ready { nats, stream, name, selection, read, session, .. } = ready;
@@ -199,7 +197,7 @@ pub(crate) async fn preview(
         }
     }
     source.close().await;
-    Ok((report, preview.fates(options.table.is_some()).await?))
+    Ok((report, preview.outcomes(options.table.is_some()).await?))
 }
 
 /// Those of `messages` that were asked for, understood; `None` where there are none.
@@ -228,7 +226,7 @@ fn report(name: &str, selection: &Selection, resumed_at: Option<u64>) -> Report 
     }
 }
 
-fn watch(position: &Position, selection: &Selection, read: u64) {
+fn watch(position: &ReplayProgress, selection: &Selection, read: u64) {
     position.first.store(selection.first_sequence, Relaxed);
     position.last.store(selection.last_sequence, Relaxed);
     position.read.store(read, Relaxed);

@@ -9,12 +9,11 @@ use common::nats::{self, Nats};
 use common::stream::{DURABLE, STREAM};
 use common::{Clock, FileId, Shutdown};
 use futures::TryStreamExt as _;
+use ledger::{Database, check_schema};
 use sqlx::PgConnection;
 
 use super::selection::{Asked, Selection};
 use super::{Error, Options, source, table};
-use crate::connect::Database;
-use crate::migrate;
 
 /// A replay that may begin: everything that could refuse it was asked, and nothing was changed.
 pub(super) struct Ready {
@@ -39,7 +38,7 @@ pub(super) async fn prepare(
     let name = options.name.clone().unwrap_or_else(|| options.asked.name());
     let database = Database::of(&config.database)?;
     let mut session = database.connect().await?;
-    migrate::check(&mut session).await?;
+    check_schema(&mut session).await?;
     let is_ours: bool = sqlx::query_scalar(include_str!("../../../sql/replay_lock.sql"))
         .bind(&name)
         .fetch_one(&mut session)

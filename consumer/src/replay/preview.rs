@@ -1,15 +1,16 @@
-//! The dry run: what would become of the messages, without writing anything. Chunks enter, a count of fates leaves.
+//! The dry run: what would become of the messages, without writing anything. Chunks enter, counts by outcome leave.
 
+use ledger::batch_id::BatchId;
 use serde::Serialize;
-use sqlx::{Executor as _, PgConnection};
+use sqlx::{Executor as _, FromRow, PgConnection};
 
 use super::Error;
-use crate::batch::{Batch, BatchId};
+use crate::batch::Batch;
 use crate::write::{INCOMING, copy};
 
 /// What would become of the messages of one type and day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Fates {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+pub(crate) struct OutcomeCounts {
     /// The event's type, or `rejected`.
     pub event_type: String,
     /// Of the event's time, in UTC.
@@ -22,15 +23,6 @@ pub(crate) struct Fates {
     pub skipped: i64,
     /// Those whose event id belongs to another row.
     pub conflicts: i64,
-}
-
-/// A row of the statement, in the order of [`Fates`].
-type Counted = (String, Option<String>, i64, i64, i64, i64);
-
-impl From<Counted> for Fates {
-    fn from((event_type, day, messages, inserted, skipped, conflicts): Counted) -> Self {
-        Self { event_type, day, messages, inserted, skipped, conflicts }
-    }
 }
 
 /// A dry run's memory: temporary tables of one connection.
@@ -68,12 +60,11 @@ impl Preview {
     }
 
     /// What would become of them all, in the tables or in a new one.
-    pub(super) async fn fates(mut self, into_new_table: bool) -> Result<Vec<Fates>, Error> {
-        let rows: Vec<Counted> = sqlx::query_as(include_str!("../../../sql/replay_preview.sql"))
+    pub(super) async fn outcomes(mut self, into_new_table: bool) -> Result<Vec<OutcomeCounts>, Error> {
+        sqlx::query_as(include_str!("../../../sql/replay_preview.sql"))
             .bind(into_new_table)
             .fetch_all(&mut self.0)
             .await
-            .map_err(Error::database("find out what would become of the messages"))?;
-        Ok(rows.into_iter().map(Fates::from).collect())
+            .map_err(Error::database("count the messages by outcome"))
     }
 }

@@ -10,7 +10,7 @@ use common::{FileId, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::decode::{Delivery, Fate};
+use crate::decode::{Decoded, Delivery};
 
 /// What was asked for, in the words in which it was asked: the same words go on with the same replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,10 +109,10 @@ impl Selection {
 
     /// Whether a message is one of those that were asked for, as far as its content tells.
     pub(super) fn wants(&self, delivery: &Delivery) -> bool {
-        let (origin, time) = match &delivery.fate {
-            Fate::Event(row) => (Some(row.origin), row.event_timestamp()),
-            Fate::Corrupt(record) if self.asked.into.is_none() => (record.origin, None),
-            Fate::Corrupt(_) | Fate::Account(_) => return false,
+        let (origin, time) = match &delivery.decoded {
+            Decoded::Event(row) => (Some(row.origin), row.event_timestamp()),
+            Decoded::Corrupt(record) if self.asked.into.is_none() => (record.origin, None),
+            Decoded::Corrupt(_) | Decoded::Account(_) => return false,
         };
         let file_fits = |files: &HashSet<FileId>| origin.is_some_and(|origin| files.contains(&origin.file));
         self.files.as_ref().is_none_or(file_fits)

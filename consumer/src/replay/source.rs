@@ -15,13 +15,13 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use common::nats::Nats;
-use common::{Clock, Outage, Shutdown, stream};
+use common::stream::StreamPosition;
+use common::{Backoff, Clock, Outage, Shutdown, stream};
 use futures::StreamExt as _;
 
 use super::Error;
 use super::selection::Selection;
-use crate::backoff::Backoff;
-use crate::fetch::{Message, Position, Reply};
+use crate::fetch::{Message, Reply};
 
 /// Messages a chunk, and a transaction.
 const MESSAGES: usize = 2_000;
@@ -193,7 +193,7 @@ impl Source {
     }
 
     fn message(&self, message: async_nats::Message, sequence: u64) -> Message {
-        let position = Position { stream_created: self.stream_created, sequence };
+        let position = StreamPosition { stream_created: self.stream_created, sequence };
         Message {
             position,
             reply: Reply(Subject::from_static("")),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use common::{Clock, FileId};
 
-use super::tally::Tally;
+use super::counts::BatchCounts;
 use crate::Counts;
 use crate::batch::Batch;
 use crate::fetch::Reply;
@@ -27,9 +27,9 @@ pub(crate) struct Committed {
 }
 
 impl Committed {
-    /// `batch` has just committed as `tally` says. Drops the rows, which makes room for others.
-    pub(super) fn new(batch: Batch, tally: &Tally, clock: Clock, progress: &Progress) -> Self {
-        let counts = tally.counts();
+    /// `batch` has just committed as `counts` says. Drops the rows, which makes room for others.
+    pub(super) fn new(batch: Batch, counts: &BatchCounts, clock: Clock, progress: &Progress) -> Self {
+        let counts = counts.counts();
         let now_us = clock.micros();
         // A row that was there before says nothing about how long rows take.
         let fresh = if counts.redelivered == 0 { &*batch.rows } else { &[] };

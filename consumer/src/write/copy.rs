@@ -1,8 +1,8 @@
 //! Sends rows to a table by COPY.
 
+use ledger::batch_id::BatchId;
 use sqlx::PgConnection;
 
-use crate::batch::BatchId;
 use crate::decode::Row;
 
 /// Where rows belong.

@@ -1,36 +1,34 @@
 //! Puts batches into the database, each in one transaction: a [`Batch`] enters, [`Committed`] leaves.
 //!
-//! Two paths: `fast` copies rows straight into `events`, which fails as a whole when one of them is there already or
-//! is refused; `careful` finds out for each row what it is. `record` completes both with the rejected rows, the
-//! accounts of files and the batch's own record.
+//! Two paths: `direct_copy` copies rows into `events`, which fails as a whole when one of them is there already or is
+//! refused; `staged_copy` decides row by row, through a temporary table. `record` completes both with rejected rows,
+//! totals of files and the record of the batch.
 
 mod committed;
-mod habit;
+mod path_selector;
 
 mod transaction; // one attempt
 mod copy;
-mod fast;
-mod careful;
+mod direct_copy;
+mod staged_copy;
 mod refused;
 mod record;
-mod tally;
+mod counts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::health::Pulse;
-use common::{Clock, Shutdown, fault};
+use common::{Backoff, Clock, Shutdown, fault};
+use ledger::batch_id::{BatchIds, Run};
+use ledger::rollback::{self, Rollback};
+use ledger::{Backend, Database, ErrorClass, Session, classify};
 
-use crate::backoff::Backoff;
-use crate::batch::{Batch, BatchIds, Run};
-use crate::connect::{self, Database};
-use crate::going_back;
+use crate::batch::Batch;
 use crate::progress::Progress;
-use crate::session::{Backend, Session};
-use crate::verdict::{self, Verdict};
 pub(crate) use committed::Committed;
 pub(crate) use copy::{INCOMING, copy};
-use habit::{Habit, Path};
+use path_selector::{Path, PathSelector};
 use transaction::Attempt;
 
 /// The longest attempt, in which a table may be locked or a connection be dead without a word.
@@ -39,15 +37,13 @@ const ATTEMPT: Duration = Duration::from_mins(10);
 /// Why a batch cannot be written. Nothing of it is acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// PostgreSQL's word.
     #[error("failed to write a batch")]
     Database(#[from] sqlx::Error),
-    /// No connection.
     #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// An earlier batch is gone.
+    Ledger(#[from] ledger::Error),
+    /// An earlier batch is missing.
     #[error(transparent)]
-    GoneBack(#[from] going_back::Error),
+    Rollback(#[from] Rollback),
     /// So many bad rows have one cause, and that is not the rows.
     #[error("PostgreSQL refuses more than half of a batch of {rows} rows, one of them because: {example}")]
     MostlyRefused {
@@ -62,12 +58,12 @@ pub enum Error {
 }
 
 impl Error {
-    fn verdict(&self) -> Verdict {
+    fn class(&self) -> ErrorClass {
         match self {
-            Self::Database(error) => verdict::of(error),
-            Self::Connect(error) => error.verdict(),
-            Self::GoneBack(error) => error.verdict(),
-            Self::MostlyRefused { .. } | Self::Stopped => Verdict::Stop,
+            Self::Database(error) => classify(error),
+            Self::Ledger(error) => error.class(),
+            Self::Rollback(error) => error.class(),
+            Self::MostlyRefused { .. } | Self::Stopped => ErrorClass::Stop,
         }
     }
 }
@@ -101,7 +97,7 @@ pub(crate) struct Writer {
     session: Option<Session>,
     /// Of a session that broke; the server may not know that yet.
     lost: Option<Backend>,
-    habit: Habit,
+    path_selector: PathSelector,
     replica: Arc<str>,
     ids: BatchIds,
     purpose: Purpose,
@@ -121,8 +117,19 @@ impl Writer {
         progress: Arc<Progress>,
     ) -> Self {
         let pulse = progress.health().pulse("write", ATTEMPT);
-        let habit = Habit::default();
-        Self { database, session: None, lost: None, habit, replica, ids, purpose, clock, progress, pulse }
+        let path_selector = PathSelector::default();
+        Self {
+            database,
+            session: None,
+            lost: None,
+            path_selector,
+            replica,
+            ids,
+            purpose,
+            clock,
+            progress,
+            pulse,
+        }
     }
 
     /// Writes `batch`, however long the database is away. Only a fault that needs a person, or `shutdown` when it
@@ -130,8 +137,8 @@ impl Writer {
     pub(crate) async fn write(&mut self, mut batch: Batch, shutdown: &Shutdown) -> Result<Committed, Error> {
         let began_us = self.clock.micros();
         let mut path = match self.purpose {
-            Purpose::Table(_) => Path::Careful,
-            Purpose::Live | Purpose::Replay => self.habit.path(),
+            Purpose::Table(_) => Path::Staged,
+            Purpose::Live | Purpose::Replay => self.path_selector.path(),
         };
         let mut backoff = Backoff::new(batch.id.number.unsigned_abs());
         let mut known = Known::default();
@@ -140,26 +147,26 @@ impl Writer {
             fault::hang("write").await;
             let tried = Instant::now();
             let error = match self.attempt(&mut batch, path, &mut known, began_us).await {
-                Ok(Attempt::Committed(tally)) => {
+                Ok(Attempt::Committed(counts)) => {
                     self.database.outage.succeeded_after(tried);
-                    self.habit.learn(tally.has_conflicts());
+                    self.path_selector.record(counts.has_conflicts());
                     self.database.last_commit.set(batch.id);
                     self.pulse.rest();
-                    return Ok(Committed::new(batch, &tally, self.clock, &self.progress));
+                    return Ok(Committed::new(batch, &counts, self.clock, &self.progress));
                 }
                 Ok(Attempt::SettledBefore) => {
-                    path = Path::Careful;
+                    path = Path::Staged;
                     continue;
                 }
                 Err(error) => error,
             };
-            match error.verdict() {
-                Verdict::Conflict | Verdict::BadData | Verdict::TooLarge if path == Path::Fast => {
-                    path = Path::Careful;
+            match error.class() {
+                ErrorClass::Conflict | ErrorClass::BadData | ErrorClass::TooLarge if path == Path::Direct => {
+                    path = Path::Staged;
                 }
-                Verdict::BatchTaken => known.number_is_taken = true,
-                Verdict::RecordTaken => known.record_ids_are_taken = true,
-                Verdict::Retry => {
+                ErrorClass::BatchTaken => known.number_is_taken = true,
+                ErrorClass::RecordTaken => known.record_ids_are_taken = true,
+                ErrorClass::Transient => {
                     known.may_have_committed = true;
                     self.lost = self.session.take().map(|session| session.backend).or(self.lost);
                     self.database.outage.failed(&error);
@@ -187,12 +194,12 @@ impl Writer {
         self.lost = None;
         let work = async {
             if let Some(last) = unseen {
-                going_back::find(connection, last).await?;
+                rollback::check_batch(connection, last).await?;
             }
             if (known.may_have_committed || known.number_is_taken)
-                && let Some(tally) = record::find(connection, batch, &self.replica).await?
+                && let Some(counts) = record::find(connection, batch, &self.replica).await?
             {
-                return Ok(Attempt::Committed(tally));
+                return Ok(Attempt::Committed(counts));
             }
             if known.number_is_taken {
                 // By another batch: no attempt under this number can have committed.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::Purpose;
-use super::fast::Span;
-use super::tally::Tally;
+use super::counts::BatchCounts;
+use super::direct_copy::Span;
 use crate::batch::Batch;
 use crate::decode::Corrupt;
 
@@ -29,7 +29,7 @@ pub(super) async fn corrupt<'a>(
     connection: &mut PgConnection,
     batch: &Batch,
     records: impl ExactSizeIterator<Item = &'a Corrupt> + Clone,
-    tally: &mut Tally,
+    counts: &mut BatchCounts,
 ) -> Result<(), sqlx::Error> {
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
     if count == 0 {
@@ -52,10 +52,10 @@ pub(super) async fn corrupt<'a>(
         .bind(column(&records, |record| number(record.position.sequence)))
         .fetch_all(connection)
         .await?;
-    tally.redelivered += count;
+    counts.redelivered += count;
     for (file, new) in kept {
-        tally.file(file).corrupt += new;
-        tally.redelivered -= new;
+        counts.file(file).corrupt += new;
+        counts.redelivered -= new;
     }
     Ok(())
 }
@@ -115,12 +115,12 @@ pub(super) async fn batch(
     connection: &mut PgConnection,
     batch: &Batch,
     made: Made<'_>,
-    tally: &Tally,
+    counts: &BatchCounts,
     spans: &[(i64, Span)],
 ) -> Result<bool, sqlx::Error> {
-    let total = tally.total();
-    let files: Vec<_> = tally.files.iter().filter_map(|(file, added)| Some(((*file)?, *added))).collect();
-    let (files, spans, blocks) = (files.iter(), spans.iter(), tally.blocks.iter());
+    let total = counts.total();
+    let files: Vec<_> = counts.files.iter().filter_map(|(file, added)| Some(((*file)?, *added))).collect();
+    let (files, spans, blocks) = (files.iter(), spans.iter(), counts.blocks.iter());
     let settled: Vec<(i64, i64)> = sqlx::query_as(include_str!("../../../sql/record_batch.sql"))
         .bind(batch.id.number)
         .bind(made.replica)
@@ -130,7 +130,7 @@ pub(super) async fn batch(
         .bind(i64::try_from(batch.rows.len() + batch.corrupt.len()).unwrap_or(i64::MAX))
         .bind(total.events)
         .bind(total.duplicates)
-        .bind(tally.redelivered)
+        .bind(counts.redelivered)
         .bind(total.corrupt)
         .bind(oldest_written(batch))
         .bind(DateTime::from_timestamp_micros(batch.fetched_us))
@@ -162,7 +162,7 @@ pub(super) async fn find(
     connection: &mut PgConnection,
     batch: &Batch,
     replica: &str,
-) -> Result<Option<Tally>, sqlx::Error> {
+) -> Result<Option<BatchCounts>, sqlx::Error> {
     let found: Option<(i32, i32, i32, i32)> = sqlx::query_as(include_str!("../../../sql/find_batch.sql"))
         .bind(batch.id.number)
         .bind(batch.id.run)
@@ -173,10 +173,10 @@ pub(super) async fn find(
         .fetch_optional(connection)
         .await?;
     Ok(found.map(|(events, duplicates, redelivered, corrupt)| {
-        let mut tally = Tally { redelivered: redelivered.into(), ..Tally::default() };
-        let added = tally.file(None);
+        let mut counts = BatchCounts { redelivered: redelivered.into(), ..BatchCounts::default() };
+        let added = counts.file(None);
         (added.events, added.duplicates, added.corrupt) = (events.into(), duplicates.into(), corrupt.into());
-        tally
+        counts
     }))
 }
 

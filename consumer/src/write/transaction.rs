@@ -3,21 +3,21 @@
 use std::collections::HashSet;
 
 use common::{Origin, fault};
+use ledger::ErrorClass;
 use sqlx::{Executor, PgConnection};
 
-use super::habit::Path;
+use super::counts::BatchCounts;
+use super::path_selector::Path;
 use super::record::{self, Made};
-use super::tally::Tally;
-use super::{Error, Purpose, careful, fast};
+use super::{Error, Purpose, direct_copy, staged_copy};
 use crate::batch::Batch;
 use crate::decode::Corrupt;
-use crate::verdict::Verdict;
 
 /// How an attempt ended that did not fail.
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// The rows are in their tables for good.
-    Committed(Tally),
+    Committed(BatchCounts),
     /// Nothing was written: a row that the fast path put into `events` may have gone to another table before.
     SettledBefore,
 }
@@ -29,8 +29,8 @@ pub(super) async fn attempt(
     path: Path,
     made: Made<'_>,
 ) -> Result<Attempt, Error> {
-    if path == Path::Careful {
-        careful::prepare(connection).await?;
+    if path == Path::Staged {
+        staged_copy::prepare(connection).await?;
     }
     connection.execute("begin").await?;
     let written = write(connection, batch, path, made).await;
@@ -41,7 +41,7 @@ pub(super) async fn attempt(
             fault::point("after_commit");
         }
         // A connection that has to be made anew rolls back by itself.
-        Err(error) if error.verdict() == Verdict::Retry => {}
+        Err(error) if error.class() == ErrorClass::Transient => {}
         Ok(Attempt::SettledBefore) | Err(_) => {
             connection.execute("rollback").await?;
         }
@@ -55,31 +55,31 @@ async fn write(
     path: Path,
     made: Made<'_>,
 ) -> Result<Attempt, Error> {
-    let mut tally = Tally::default();
+    let mut counts = BatchCounts::default();
     if let Purpose::Table(table) = made.purpose {
-        careful::insert(connection, batch, &mut tally, Some(table)).await?;
-        record::batch(connection, batch, made, &tally, &[]).await?;
-        return Ok(Attempt::Committed(tally));
+        staged_copy::insert(connection, batch, &mut counts, Some(table)).await?;
+        record::batch(connection, batch, made, &counts, &[]).await?;
+        return Ok(Attempt::Committed(counts));
     }
     let mut corrupt = not_events(batch);
-    tally.redelivered += i64::try_from(batch.corrupt.len() - corrupt.len()).unwrap_or(0);
+    counts.redelivered += i64::try_from(batch.corrupt.len() - corrupt.len()).unwrap_or(0);
     let refused;
     let mut spans = Vec::new();
     match path {
-        Path::Fast => {
-            fast::insert(connection, batch, &mut tally).await?;
-            spans.extend(fast::spans(&batch.rows));
+        Path::Direct => {
+            direct_copy::insert(connection, batch, &mut counts).await?;
+            spans.extend(direct_copy::spans(&batch.rows));
         }
-        Path::Careful => {
-            refused = careful::insert(connection, batch, &mut tally, None).await?;
+        Path::Staged => {
+            refused = staged_copy::insert(connection, batch, &mut counts, None).await?;
             corrupt.extend(&refused);
         }
     }
-    record::corrupt(connection, batch, corrupt.iter().copied(), &mut tally).await?;
+    record::corrupt(connection, batch, corrupt.iter().copied(), &mut counts).await?;
     record::replacements(connection, batch).await?;
     record::accounts(connection, batch).await?;
-    let settled_before = record::batch(connection, batch, made, &tally, &spans).await?;
-    Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(tally) })
+    let settled_before = record::batch(connection, batch, made, &counts, &spans).await?;
+    Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(counts) })
 }
 
 /// The corrupt records of `batch` whose row does not come as an event in the same batch: one origin goes to one table.

@@ -2,7 +2,7 @@
 
 use common::stream;
 use common::wire::{ClosedFile, FileMessage, FileState};
-use consumer::account;
+use ledger::file_totals;
 
 use crate::bed::{Bed, finished, row, rows, until};
 
@@ -28,12 +28,12 @@ async fn rule_closing_is_sql() {
     assert_eq!(announced, ClosedFile { revision: 1, rows_read: 3 });
     replica.drain().await;
 
-    let accounts = account::by_file(&bed.url, None).await.unwrap();
-    assert_eq!(accounts, account::from_tables(&bed.url, None).await.unwrap());
+    let accounts = file_totals::by_file(&bed.url, None).await.unwrap();
+    assert_eq!(accounts, file_totals::from_tables(&bed.url, None).await.unwrap());
     let account = &accounts[0];
     assert_eq!((account.events, account.duplicates, account.corrupt_records), (1, 1, 1));
-    assert!(account.law_holds() && account.closed && account.file == "landing/7.csv");
-    assert!(account::by_file(&bed.url, Some(&[9])).await.unwrap().is_empty());
+    assert!(account.is_reconciled() && account.closed && account.file == "landing/7.csv");
+    assert!(file_totals::by_file(&bed.url, Some(&[9])).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -93,5 +93,7 @@ async fn the_account_of_a_truncated_file_is_a_lower_bound() {
     bed.until("select count(*) from files", 3).await;
     replica.drain().await;
     assert_eq!(bed.count("select rows_read from files where file_id = 9 and closed_at is null").await, 2);
-    assert!(account::by_file(&bed.url, Some(&[7, 8])).await.unwrap().iter().all(|file| file.law_holds()));
+    assert!(
+        file_totals::by_file(&bed.url, Some(&[7, 8])).await.unwrap().iter().all(|file| file.is_reconciled())
+    );
 }

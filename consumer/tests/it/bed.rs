@@ -7,7 +7,8 @@ use async_nats::jetstream::{self, stream::Stream};
 use common::config::Config;
 use common::wire::{FileMessage, FileState, VERSION};
 use common::{FileId, Shutdown, stream};
-use consumer::{Counts, Error, Progress, WhenGoneBack};
+use consumer::{Counts, Error, Progress};
+use ledger::rollback::OnRollback;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::task::JoinHandle;
@@ -52,7 +53,7 @@ impl Bed {
         let mut config = Config::default();
         config.nats.url = Some(nats);
         config.database.url = Some(url.clone());
-        consumer::migrate(&config, &Shutdown::new()).await.unwrap();
+        ledger::migrate(&config, &Shutdown::new()).await.unwrap();
         let jetstream =
             common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap().jetstream;
         let (stream, _) = stream::ensure(&jetstream, &config.stream).await.unwrap();
@@ -67,7 +68,7 @@ impl Bed {
     pub(crate) fn replica_with(&self, change: impl FnOnce(&mut Config)) -> Replica {
         let mut config = self.config.clone();
         change(&mut config);
-        replica_of(config, WhenGoneBack::Refuse)
+        replica_of(config, OnRollback::Refuse)
     }
 
     pub(crate) async fn publish(&self, subject: impl Into<String>, body: impl Into<String>) {
@@ -118,11 +119,11 @@ impl Bed {
 }
 
 /// A replica of its own configuration.
-pub(crate) fn replica_of(config: Config, when_gone_back: WhenGoneBack) -> Replica {
+pub(crate) fn replica_of(config: Config, on_rollback: OnRollback) -> Replica {
     let (progress, shutdown) = (Arc::new(Progress::new()), Shutdown::new());
     let (its_progress, its_shutdown) = (Arc::clone(&progress), shutdown.clone());
     let task =
-        tokio::spawn(async move { consumer::run(&config, its_progress, when_gone_back, its_shutdown).await });
+        tokio::spawn(async move { consumer::run(&config, its_progress, on_rollback, its_shutdown).await });
     Replica { progress, shutdown, task }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consumer::WhenGoneBack;
+use ledger::rollback::OnRollback;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _};
@@ -52,7 +52,7 @@ async fn rule_going_back_is_noticed() {
 
     // Whoever publishes again what is missing lets a replica go on, and with its first batch the others may, too.
     bed.publish_rows(rows(8, 50)).await;
-    let healing = replica_of(bed.config.clone(), WhenGoneBack::GoOn);
+    let healing = replica_of(bed.config.clone(), OnRollback::Continue);
     bed.until("select count(*) from events", 153).await;
     until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
     healing.drain().await;

@@ -1,7 +1,8 @@
 //! Sums of files that are wrong, because somebody has changed the tables.
 
-use consumer::account::{by_file, from_tables};
-use consumer::heal::{Correction, Error, Heal};
+use ledger::Error;
+use ledger::file_totals::{by_file, from_tables};
+use ledger::repair::{Correction, Repair};
 
 use crate::bed::{Bed, finished, row, rows};
 
@@ -20,8 +21,8 @@ async fn sums_are_brought_to_what_the_tables_hold() {
     bed.publish_account(&finished(7, 1, 100)).await;
     bed.publish_account(&finished(8, 1, 51)).await;
     bed.until("select count(*) from files where closed_at is not null", 2).await;
-    let mut heal = Heal::begin(&bed.url).await.unwrap();
-    assert!(matches!(Heal::begin(&bed.url).await, Err(Error::Taken)));
+    let mut heal = Repair::begin(&bed.url).await.unwrap();
+    assert!(matches!(Repair::begin(&bed.url).await, Err(Error::AlreadyHealing)));
     assert_eq!(heal.sums(true).await.unwrap(), []);
 
     sqlx::raw_sql("delete from events where file_id = 7 and source_row <= 3; delete from duplicates")
@@ -48,5 +49,5 @@ async fn sums_are_brought_to_what_the_tables_hold() {
     replica.drain().await;
     drop(heal);
     bed.until("select count(*) from pg_locks where locktype = 'advisory'", 0).await;
-    assert!(Heal::begin(&bed.url).await.is_ok());
+    assert!(Repair::begin(&bed.url).await.is_ok());
 }

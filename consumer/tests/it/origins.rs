@@ -110,9 +110,9 @@ async fn rule_one_origin_one_table_what_no_batch_recorded_is_never_silent() {
     bed.until("select file_id from files where closed_at is not null union all select 0 limit 1", 8).await;
     bed.until("select count(*) from corrupt_records", 1).await;
     replica.drain().await;
-    let ledgers = consumer::verify::read(&bed.url).await.unwrap();
-    let ledger = ledgers.iter().find(|ledger| ledger.account.file_id == 7).unwrap();
-    assert!(!ledger.account.closed);
+    let ledgers = ledger::file_rows::read(&bed.url).await.unwrap();
+    let ledger = ledgers.iter().find(|ledger| ledger.totals.file_id == 7).unwrap();
+    assert!(!ledger.totals.closed);
     let twice: Vec<_> = ledger.twice.iter().map(|(tables, rows)| format!("{rows}: {tables}")).collect();
     assert_eq!(twice, ["5: events and corrupt_records"]);
 }
@@ -124,7 +124,7 @@ async fn rule_one_origin_one_table_an_event_that_was_deleted_is_forgotten_by_hea
     bed.publish_rows(rows(7, 9)).await;
     bed.consume(9).await;
     sqlx::query("delete from events where source_row = 5").execute(&bed.pool).await.unwrap();
-    consumer::heal::Heal::begin(&bed.url).await.unwrap().sums(true).await.unwrap();
+    ledger::repair::Repair::begin(&bed.url).await.unwrap().sums(true).await.unwrap();
     let replica = bed.replica();
     bed.publish(stream::REJECTED, reject(7, 5)).await;
     bed.until("select source_row from corrupt_records union all select 0 limit 1", 5).await;

@@ -112,7 +112,7 @@ async fn two_replicas_with_the_same_keys_in_opposite_order_settle_every_row() {
     assert_eq!((counts.events, counts.duplicates), (3_000, 3_000));
     assert_eq!(bed.count("select count(*) from events").await, 3_000);
     for file in ["7", "8"] {
-        let account = consumer::account::by_file(&bed.url, Some(&[file.parse().unwrap()])).await.unwrap();
+        let account = ledger::file_totals::by_file(&bed.url, Some(&[file.parse().unwrap()])).await.unwrap();
         assert_eq!(account[0].events + account[0].duplicates, 3_000);
     }
 }

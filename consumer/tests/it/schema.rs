@@ -13,7 +13,7 @@ async fn replicas_may_migrate_at_the_same_time() {
     let mut config = Config::default();
     config.database.url = Some(url.clone());
     let shutdown = Shutdown::new();
-    let migrate = || consumer::migrate(&config, &shutdown);
+    let migrate = || ledger::migrate(&config, &shutdown);
     let (one, two, three, four) = tokio::join!(migrate(), migrate(), migrate(), migrate());
     for result in [one, two, three, four] {
         result.unwrap();

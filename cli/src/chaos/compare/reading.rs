@@ -1,6 +1,6 @@
 //! The rows of one `file_id` enter; which contents of the file they are a beginning of leaves.
 
-use consumer::row_outcomes::{RowOutcome, Table};
+use ledger::row_outcomes::{RowOutcome, Table};
 
 use super::Findings;
 use crate::chaos::expected::WrittenFile;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use consumer::commits::Wanted;
+use ledger::commits::CommitFilter;
 
 use super::{FaultRunner, LOOK};
 use crate::chaos::plan::Victim;
@@ -76,8 +76,8 @@ impl FaultRunner<'_> {
 
     async fn has_committed(&mut self, victim: Victim, since: DateTime<Utc>) -> anyhow::Result<bool> {
         let Victim::Consumer(number) = victim else { return Ok(false) };
-        let wanted = Wanted { since, replica: Some(&replica(number)), fetched_since: false };
-        Ok(self.commits.first(wanted).await?.is_some())
+        let filter = CommitFilter { since, replica: Some(&replica(number)), fetched_since: false };
+        Ok(self.commits.first(filter).await?.is_some())
     }
 
     async fn heal(&mut self) -> anyhow::Result<()> {

@@ -1,8 +1,8 @@
 //! What became of a row, table by table, and the batch that brought it.
 
 use chrono::{DateTime, Utc};
-use consumer::explain::{Batch, Corrupt, Other, Written};
 use indicatif::HumanCount;
+use ledger::row_history::{Batch, Corrupt, SameId, Written};
 
 use super::{LABEL, Screen, cut, time};
 use crate::explain::story::escaped;
@@ -108,7 +108,7 @@ fn draw_batch(screen: &mut Screen, batch: Option<&Batch>, created_at: DateTime<U
     );
 }
 
-pub(super) fn origin_of(other: &Other) -> String {
+pub(super) fn origin_of(other: &SameId) -> String {
     match (&other.file, other.file_id, other.source_row) {
         (Some(file), _, Some(row)) => format!("row {row} of {file}"),
         (None, Some(file_id), Some(row)) => format!("row {row} of file {file_id}"),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use common::FileId;
 use common::config::Config;
-use consumer::rejects::{ByFile, Filter, Reject, Rejects};
+use ledger::rejects::{ByFile, Filter, Reject, Rejects};
 use producer::mend::{self, Again, AgainError};
 
 use super::written::{LeftOut, Written, WrittenFile};

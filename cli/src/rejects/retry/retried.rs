@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use common::printable::Printable;
-use consumer::rejects::Reject;
+use ledger::rejects::Reject;
 use serde::Serialize;
 
 use crate::account::path_as_text;

@@ -4,10 +4,10 @@ use common::origin::Row;
 use super::*;
 
 /// A file of `rows_read` rows, by its account, of which these are there.
-fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileLedger {
-    let mut ledger = FileLedger::nothing_of(7, "a.csv".to_owned());
-    state.clone_into(&mut ledger.account.state);
-    ledger.account.rows_read = rows_read;
+fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileRows {
+    let mut ledger = FileRows::empty(7, "a.csv".to_owned());
+    state.clone_into(&mut ledger.totals.state);
+    ledger.totals.rows_read = rows_read;
     ledger.present = present.iter().copied().collect();
     ledger
 }
@@ -24,7 +24,7 @@ fn known(state: &'static str, rows: i64) -> KnownFile {
     }
 }
 
-fn verdicts(ledger: FileLedger, tailer: Option<KnownFile>) -> [Verdict; 2] {
+fn verdicts(ledger: FileRows, tailer: Option<KnownFile>) -> [Verdict; 2] {
     let evidence = Evidence::join(vec![ledger], tailer.into_iter().collect());
     [evidence[0].check(false).verdict, evidence[0].check(true).verdict]
 }
@@ -66,17 +66,17 @@ fn a_file_that_grows_is_open_again() {
     let zeroth = ledger("finished", 9, &[(0, 9)]);
     assert_eq!(verdicts(zeroth, None), [Verdict::Broken; 2]);
     let mut closed = ledger("finished", 9, &[(1, 9), (10, 12)]);
-    closed.account.closed = true;
+    closed.totals.closed = true;
     assert_eq!(verdicts(closed, None), [Verdict::Open; 2]);
     let mut closed = ledger("finished", 9, &[(1, 8), (10, 12)]);
-    closed.account.closed = true;
+    closed.totals.closed = true;
     assert_eq!(verdicts(closed, Some(known("reading", 12))), [Verdict::Broken; 2]);
 }
 
 #[test]
 fn a_closed_file_is_broken_whatever_is_in_flight() {
     let mut closed = ledger("finished", 9, &[(1, 8)]);
-    closed.account.closed = true;
+    closed.totals.closed = true;
     assert_eq!(verdicts(closed, None), [Verdict::Broken; 2]);
     let mut twice = ledger("finished", 9, &[(1, 9)]);
     twice.twice.insert("events and events".to_owned(), [(5, 5)].into_iter().collect());

@@ -1,38 +1,39 @@
 //! A connection together with the server's process behind it.
 //!
-//! A network that forgets a connection tells neither end: the client waits for an answer and the server for a question,
-//! for ever, and what the server's transaction has locked stays locked. So the server is asked, on a second connection,
-//! about work that takes long: work enters, and its result leaves, or an error when the two have lost each other.
+//! When a network drops a connection without a reset, neither end notices: the client waits for an answer and the server
+//! for a query, for ever, and what the server's transaction has locked stays locked. So while work takes long, a second
+//! connection looks at the server process: work enters, and its result leaves, or an error when the connection is lost.
 
 use std::io;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::connect::{self, Database};
+use crate::connect::Database;
+use crate::error::Error;
 
-/// A connection that can be missed.
 #[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) connection: PgConnection,
-    pub(crate) backend: Backend,
+pub struct Session {
+    pub connection: PgConnection,
+    pub backend: Backend,
 }
 
-/// The server's process behind a connection.
+/// The server process behind a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backend {
+pub struct Backend {
     pid: i32,
     started: DateTime<Utc>,
 }
 
-/// What the server says of a process.
-enum Sight {
-    /// It has not ended; where it waits for its client, since when.
-    Alive { doing: String, waits_for_client_since: Option<String> },
-    /// It has ended, or the server cannot be reached.
+enum BackendStatus {
+    Alive {
+        doing: String,
+        waits_for_client_since: Option<String>,
+    },
+    /// The process has ended, or the server cannot be reached.
     Lost,
-    /// The server answers, but not this.
-    Unclear,
+    /// The server answers, but does not say (it may be out of connections).
+    Unknown,
 }
 
 /// Work that is still going on after so long.
@@ -44,8 +45,8 @@ struct Slow {
 }
 
 impl Database {
-    /// Connects, and ends what the server still keeps of an earlier session that was `lost`.
-    pub(crate) async fn session(&self, lost: Option<Backend>) -> Result<Session, connect::Error> {
+    /// Connects, and ends the server process of an earlier session that was `lost`.
+    pub async fn session(&self, lost: Option<Backend>) -> Result<Session, Error> {
         let mut connection = self.connect().await?;
         let opened = async {
             if let Some(Backend { pid, started }) = lost {
@@ -60,45 +61,45 @@ impl Database {
         Ok(Session { connection, backend })
     }
 
-    /// Waits for `work` on the session behind which is `backend`, however long the server works on it; an error that
-    /// is tried again when they have lost each other. Work that takes long is told once.
-    pub(crate) async fn watch<T, E: From<sqlx::Error>>(
+    /// Waits for `work` on the session of `backend`, however long the server works on it. A lost connection is a
+    /// transient error. Work that takes longer than `answer_timeout` is logged once.
+    pub async fn watch<T, E: From<sqlx::Error>>(
         &self,
         backend: Backend,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         // On the heap: it is large, and would make everything that waits for it large too.
         let mut work = Box::pin(work);
-        let (mut before, mut told) = (None, false);
+        let (mut before, mut is_logged) = (None, false);
         for looks in 1.. {
             let look = async {
                 tokio::time::sleep(self.answer_timeout).await;
                 self.look_at(backend).await
             };
-            let sight = tokio::select! {
+            let status = tokio::select! {
                 done = &mut work => {
-                    if told && done.is_ok() {
+                    if is_logged && done.is_ok() {
                         self.outage.succeeded();
                     }
                     return done;
                 }
-                sight = look => sight,
+                status = look => status,
             };
-            match sight {
-                // A moment's wait for the client is nothing, since the client works too.
-                Sight::Alive { waits_for_client_since: Some(since), .. }
+            match status {
+                // A short wait for the client is normal: the client works too.
+                BackendStatus::Alive { waits_for_client_since: Some(since), .. }
                     if before.as_ref() != Some(&since) =>
                 {
                     before = Some(since);
                 }
-                Sight::Alive { waits_for_client_since: Some(_), .. } | Sight::Lost => break,
-                Sight::Alive { doing, waits_for_client_since: None } => {
-                    if !std::mem::replace(&mut told, true) {
+                BackendStatus::Alive { waits_for_client_since: Some(_), .. } | BackendStatus::Lost => break,
+                BackendStatus::Alive { doing, waits_for_client_since: None } => {
+                    if !std::mem::replace(&mut is_logged, true) {
                         let waited_s = self.answer_timeout.as_secs() * looks;
                         self.outage.failed(&Slow { waited_s, doing });
                     }
                 }
-                Sight::Unclear => {}
+                BackendStatus::Unknown => {}
             }
         }
         let lost =
@@ -106,28 +107,29 @@ impl Database {
         Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, lost)).into())
     }
 
-    async fn look_at(&self, backend: Backend) -> Sight {
+    async fn look_at(&self, backend: Backend) -> BackendStatus {
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(error) => return Sight::of(&error),
+            Err(error) => return BackendStatus::of(&error),
         };
-        let asked = sqlx::query_as(include_str!("../../sql/look_at_backend.sql"))
+        let asked = sqlx::query_as(include_str!("../../sql/backend_status.sql"))
             .bind(backend.pid)
             .bind(backend.started)
             .fetch_optional(&mut connection);
         match self.in_time(asked).await {
-            Ok(Some((doing, waits_for_client_since))) => Sight::Alive { doing, waits_for_client_since },
-            Ok(None) => Sight::Lost,
-            Err(error) => Sight::of(&error),
+            Ok(Some((doing, waits_for_client_since))) => {
+                BackendStatus::Alive { doing, waits_for_client_since }
+            }
+            Ok(None) => BackendStatus::Lost,
+            Err(error) => BackendStatus::of(&error),
         }
     }
 }
 
-impl Sight {
-    fn of(error: &connect::Error) -> Self {
+impl BackendStatus {
+    fn of(error: &Error) -> Self {
         match error {
-            // Out of connections, say: it is there.
-            connect::Error::Refused { source: sqlx::Error::Database(_), .. } => Self::Unclear,
+            Error::Connect { source: sqlx::Error::Database(_), .. } => Self::Unknown,
             _ => Self::Lost,
         }
     }

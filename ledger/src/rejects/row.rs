@@ -1,4 +1,4 @@
-//! What the statements about rejected rows answer.
+//! Answers of the queries about rejected rows.
 
 use std::fmt;
 
@@ -11,66 +11,53 @@ use sqlx::{FromRow, Row};
 /// One rejected row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// Where it stands; a message of the stream that does not say it has none.
+    /// `None` for a message of the stream that cannot be decoded.
     pub origin: Option<Origin>,
-    /// The path where its file was read, where that is known.
+    /// The path of its file, where that is known.
     pub path: Option<String>,
-    /// Who found it: `producer` in the file, `decode` in the message, `database` in the values.
+    /// Where it was rejected: `producer` (the file), `decode` (the message) or `database` (the values).
     pub stage: String,
-    /// Why, for programs.
+    /// A code, for programs.
     pub reason: String,
-    /// Why, for people.
+    /// A sentence, for people.
     pub message: String,
-    /// The event's column at fault.
     pub column: Option<String>,
-    /// The value at fault.
     pub value: Option<String>,
-    /// The row as it stands in the file; for the stages `decode` and `database` the message.
+    /// The bytes of the row; for the stages `decode` and `database` those of the message.
     pub raw: Vec<u8>,
-    /// Whether only the beginning of `raw` was kept.
     pub truncated: bool,
-    /// The place of its message in the stream.
     pub stream_sequence: i64,
-    /// When another row took its place.
+    /// When another row replaced it.
     pub closed_at: Option<DateTime<Utc>>,
-    /// That row.
     pub replaced_by: Option<Origin>,
 }
 
 /// Rejected rows of one reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct ByReason {
-    /// How many there are.
     pub rejects: i64,
-    /// In how many files.
     pub files: i64,
-    /// The first of them.
+    #[sqlx(flatten)]
     pub example: Reject,
 }
 
 /// Rejected rows of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByFile {
-    /// The file; none for rows that do not say where they stand.
+    /// `None` for messages that cannot be decoded.
     pub file_id: Option<i64>,
-    /// How many there are.
     pub rejects: i64,
-    /// The path where it was read, where that is known.
     pub path: Option<String>,
-    /// Its column names, where they are known.
     pub header: Option<Vec<String>>,
-    /// What separates its fields, where that is known.
     pub delimiter: Option<char>,
 }
 
-/// A file that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A file with this name.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct File {
-    /// Its id.
     pub file_id: i64,
-    /// The path where it was read.
     pub path: String,
-    /// Whether every row of it is in a table.
+    /// Whether it is finished and reconciled.
     pub closed: bool,
 }
 
@@ -98,16 +85,6 @@ impl FromRow<'_, PgRow> for Reject {
     }
 }
 
-impl FromRow<'_, PgRow> for ByReason {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            rejects: row.try_get("rejects")?,
-            files: row.try_get("files")?,
-            example: Reject::from_row(row)?,
-        })
-    }
-}
-
 impl FromRow<'_, PgRow> for ByFile {
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let header: Option<Json<Vec<String>>> = row.try_get("header")?;
@@ -122,17 +99,7 @@ impl FromRow<'_, PgRow> for ByFile {
     }
 }
 
-impl FromRow<'_, PgRow> for File {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            file_id: row.try_get("file_id")?,
-            path: row.try_get("path")?,
-            closed: row.try_get("closed")?,
-        })
-    }
-}
-
-/// Where it stands, as people say it: the file's name and the row.
+/// The name of its file and the row, such as `a.csv:7`.
 impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, self.origin) {

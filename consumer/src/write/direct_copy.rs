@@ -1,11 +1,11 @@
-//! The fast path: rows go straight into `events`; one that is there already, or is refused, fails them all.
+//! The direct path: rows are copied into `events`. One that is there already, or is refused, fails all of them.
 
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
 use super::copy::{EVENTS, copy};
-use super::tally::Tally;
+use super::counts::BatchCounts;
 use crate::batch::Batch;
 use crate::decode::Row;
 
@@ -19,7 +19,7 @@ pub(super) struct Span {
 pub(super) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
-    tally: &mut Tally,
+    counts: &mut BatchCounts,
 ) -> Result<(), sqlx::Error> {
     if batch.rows.is_empty() {
         return Ok(());
@@ -27,7 +27,7 @@ pub(super) async fn insert(
     copy(connection, EVENTS, batch.id, &batch.rows).await?;
     for row in &batch.rows {
         let number = row.origin.row;
-        tally.add_events(row.origin.file.get(), number >> 6, 1 << (number & 63), 1);
+        counts.add_events(row.origin.file.get(), number >> 6, 1 << (number & 63), 1);
     }
     Ok(())
 }

@@ -13,46 +13,46 @@ const OF_RUN: i64 = 1_000_000_000;
 
 /// One run of a process that writes batches.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
+pub struct Run {
     /// From a sequence.
-    pub(crate) number: i64,
+    pub number: i64,
     /// Random, made by the server.
-    pub(crate) id: Uuid,
+    pub id: Uuid,
 }
 
 impl Run {
     /// Begins a run whose numbers no batch has.
-    pub(crate) async fn begin(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    pub async fn begin(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let (number, id) =
-            sqlx::query_as(include_str!("../../../sql/next_run.sql")).fetch_one(connection).await?;
+            sqlx::query_as(include_str!("../../sql/next_run.sql")).fetch_one(connection).await?;
         Ok(Self { number, id })
     }
 
     /// Its first batch.
-    pub(crate) fn first(self) -> BatchId {
+    pub fn first(self) -> BatchId {
         BatchId { number: self.number * OF_RUN, run: self.id }
     }
 }
 
 /// Identifies a batch for ever; fixed before the first attempt to write it, unless the number turns out to be taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BatchId {
+pub struct BatchId {
     /// Its key in `batches`.
-    pub(crate) number: i64,
+    pub number: i64,
     /// The run that made it.
-    pub(crate) run: Uuid,
+    pub run: Uuid,
 }
 
 /// Gives each batch of a process its id. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct BatchIds(Arc<Mutex<BatchId>>);
+pub struct BatchIds(Arc<Mutex<BatchId>>);
 
 impl BatchIds {
-    pub(crate) fn of(run: Run) -> Self {
+    pub fn of(run: Run) -> Self {
         Self(Arc::new(Mutex::new(run.first())))
     }
 
-    pub(crate) fn next(&self) -> BatchId {
+    pub fn next(&self) -> BatchId {
         let mut next = self.lock();
         let id = *next;
         next.number += 1;
@@ -60,7 +60,7 @@ impl BatchIds {
     }
 
     /// Goes on with the ids of another run, because those of this one are taken.
-    pub(crate) fn change_to(&self, run: Run) {
+    pub fn change_to(&self, run: Run) {
         *self.lock() = run.first();
     }
 

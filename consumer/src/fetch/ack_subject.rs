@@ -1,13 +1,4 @@
-//! Where a message stands. The subject enters at which it is acknowledged.
-
-use chrono::{DateTime, Utc};
-
-/// In which life of the stream, and at which sequence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) stream_created: DateTime<Utc>,
-    pub(crate) sequence: u64,
-}
+//! The stream sequence in the subject at which a message is acknowledged.
 
 /// The stream sequence in a message's reply subject (NATS ADR-15):
 /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.…`, with domain and account before the stream in the

@@ -1,5 +1,4 @@
-//! When rows were committed, for those who wait for it from another process. A moment enters, that of the
-//! first commit behind it leaves.
+//! When rows were committed: a time enters, that of the first commit after it leaves.
 
 use std::time::Duration;
 
@@ -7,35 +6,25 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
-use crate::connect::{self, Database};
-use crate::verdict::{self, Verdict};
+use crate::connect::Database;
+use crate::error::Error;
+use crate::sqlstate::{self, ErrorClass};
 
-/// How long an answer may take: a database that stands still gives none.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer may take: a database that is stopped gives none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why nobody can tell.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// It answers, and refuses.
-    #[error("failed to read when batches were committed")]
-    Read(#[source] sqlx::Error),
-}
-
-/// The commits that are asked for: those that brought new rows.
+/// Selects commits that brought new rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// Only those after this moment, by the database's clock.
+pub struct CommitFilter<'a> {
+    /// Only commits after this time, by the clock of the database.
     pub since: DateTime<Utc>,
-    /// Only those of this replica.
+    /// Only commits of this replica.
     pub replica: Option<&'a str>,
-    /// Only those whose rows were also taken off the stream after `since`.
+    /// Only commits whose rows were also fetched after `since`.
     pub fetched_since: bool,
 }
 
-/// Looks at the batches of a database that may go away and come back.
+/// Reads from a database that may go away and come back.
 #[derive(Debug)]
 pub struct Commits {
     database: Database,
@@ -48,13 +37,13 @@ impl Commits {
         Ok(Self { database: Database::at(url)?, session: None })
     }
 
-    /// When the first of `wanted` was committed: `None` where there is none yet, and while the database is
+    /// When the first of these was committed: `None` where there is none yet, and while the database is
     /// away.
-    pub async fn first(&mut self, wanted: Wanted<'_>) -> Result<Option<DateTime<Utc>>, Error> {
+    pub async fn first(&mut self, filter: CommitFilter<'_>) -> Result<Option<DateTime<Utc>>, Error> {
         let asked = sqlx::query_scalar(include_str!("../../sql/first_commit.sql"))
-            .bind(wanted.since)
-            .bind(wanted.replica)
-            .bind(wanted.fetched_since);
+            .bind(filter.since)
+            .bind(filter.replica)
+            .bind(filter.fetched_since);
         Ok(self.ask(async |session| asked.fetch_one(session).await).await?.flatten())
     }
 
@@ -74,14 +63,14 @@ impl Commits {
             Some(session) => session,
             None => match self.database.connect().await {
                 Ok(session) => session,
-                Err(error) if error.verdict() == Verdict::Retry => return Ok(None),
-                Err(error) => return Err(error.into()),
+                Err(error) if error.class() == ErrorClass::Transient => return Ok(None),
+                Err(error) => return Err(error),
             },
         };
-        match tokio::time::timeout(PATIENCE, question(&mut session)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, question(&mut session)).await {
             Err(_late) => Ok(None),
-            Ok(Err(error)) if verdict::of(&error) == Verdict::Retry => Ok(None),
-            Ok(Err(error)) => Err(Error::Read(error)),
+            Ok(Err(error)) if sqlstate::classify(&error) == ErrorClass::Transient => Ok(None),
+            Ok(Err(error)) => Err(Error::of("read when batches were committed")(error)),
             Ok(Ok(answer)) => {
                 self.session = Some(session);
                 Ok(Some(answer))

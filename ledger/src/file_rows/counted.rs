@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use common::RowSet;
 use common::origin::Row;
 
-use super::FileLedger;
-use crate::account::FileAccount;
+use super::FileRows;
+use crate::file_totals::FileTotals;
 
 /// Rows of a block, a bit each.
 pub(super) const BLOCK: i64 = 64;
@@ -42,14 +42,14 @@ impl Counted {
         }
     }
 
-    pub(super) fn into_ledger(self, account: FileAccount) -> FileLedger {
-        let account = FileAccount {
+    pub(super) fn into_file_rows(self, totals: FileTotals) -> FileRows {
+        let totals = FileTotals {
             events: self.events,
             duplicates: self.duplicates,
             corrupt_records: self.corrupt_records,
-            ..account
+            ..totals
         };
-        FileLedger { account, present: self.ranges.into_iter().collect(), twice: self.twice }
+        FileRows { totals, present: self.ranges.into_iter().collect(), twice: self.twice }
     }
 }
 

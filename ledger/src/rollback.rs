@@ -1,31 +1,29 @@
 //! Whether the database still has what it once committed.
 //!
-//! A database that was put back to an older backup, or whose place a lagging replica took, has lost rows that the broker
-//! was told to forget: nobody would ever deliver them again. So what the broker knows to be acknowledged, and what a
-//! writer knows to have committed, is looked for; where it is missing, a person has to act.
+//! A database that was restored from an older backup, or replaced by a standby that lagged behind, has lost rows whose
+//! messages are acknowledged: they are never delivered again. So the newest acknowledged message, and the last batch
+//! that a writer has committed, are looked up; where one is missing, a person has to act.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::stream::STREAM;
+use common::stream::{STREAM, StreamPosition};
 use sqlx::PgConnection;
 
-use crate::batch::BatchId;
-use crate::fetch::Position;
-use crate::verdict::{self, Verdict};
+use crate::batch_id::BatchId;
+use crate::sqlstate::{self, ErrorClass};
 
-/// What a replica does where the database has gone back before it starts.
+/// What a replica does when it starts on a database that was rolled back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenGoneBack {
-    /// It refuses to start.
+pub enum OnRollback {
     #[default]
     Refuse,
-    /// It starts: someone sees to it that what is missing comes again.
-    GoOn,
+    /// For `heal`, which brings back what is missing.
+    Continue,
 }
 
-/// Why the database cannot be relied on.
+/// How it is known that the database has lost commits.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum Rollback {
     /// Messages were acknowledged that it knows nothing of.
     #[error(
         "the database has gone back: it has what was committed up to message {committed} of stream {STREAM}, but \
@@ -64,27 +62,27 @@ pub enum Error {
     Database(#[from] sqlx::Error),
 }
 
-impl Error {
-    pub(crate) fn verdict(&self) -> Verdict {
+impl Rollback {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Behind { .. } | Self::Unaccounted { .. } | Self::Lost { .. } => Verdict::Stop,
-            Self::Standby => Verdict::Retry,
-            Self::Database(error) => verdict::of(error),
+            Self::Behind { .. } | Self::Unaccounted { .. } | Self::Lost { .. } => ErrorClass::Stop,
+            Self::Standby => ErrorClass::Transient,
+            Self::Database(error) => sqlstate::classify(error),
         }
     }
 }
 
 /// The last batch that a process has committed, by whichever writer.
 #[derive(Debug, Default)]
-pub(crate) struct LastCommit(Mutex<Option<BatchId>>);
+pub struct LastCommit(Mutex<Option<BatchId>>);
 
 impl LastCommit {
-    pub(crate) fn set(&self, batch: BatchId) {
+    pub fn set(&self, batch: BatchId) {
         *self.lock() = Some(batch);
     }
 
     /// `None` before the first one.
-    pub(crate) fn get(&self) -> Option<BatchId> {
+    pub fn get(&self) -> Option<BatchId> {
         *self.lock()
     }
 
@@ -93,8 +91,11 @@ impl LastCommit {
     }
 }
 
-/// Holds the newest batch of this life of the stream against what was acknowledged before it is read.
-pub(crate) async fn refuse(connection: &mut PgConnection, acknowledged: Position) -> Result<(), Error> {
+/// Compares the newest batch of this incarnation of the stream with what is acknowledged.
+pub async fn check_acknowledged(
+    connection: &mut PgConnection,
+    acknowledged: StreamPosition,
+) -> Result<(), Rollback> {
     let (is_standby, committed): (bool, Option<i64>) =
         sqlx::query_as(include_str!("../../sql/last_committed.sql"))
             .bind(acknowledged.stream_created)
@@ -105,16 +106,16 @@ pub(crate) async fn refuse(connection: &mut PgConnection, acknowledged: Position
         let gap: Option<(i64, i64)> =
             sqlx::query_as(include_str!("../../sql/first_gap.sql")).fetch_optional(connection).await?;
         return match gap {
-            Some((first, last)) if !is_standby => Err(Error::Unaccounted { first, last }),
+            Some((first, last)) if !is_standby => Err(Rollback::Unaccounted { first, last }),
             _ => Ok(()),
         };
     }
-    let behind = Error::Behind { committed, acknowledged: acknowledged.sequence };
-    Err(if is_standby { Error::Standby } else { behind })
+    let behind = Rollback::Behind { committed, acknowledged: acknowledged.sequence };
+    Err(if is_standby { Rollback::Standby } else { behind })
 }
 
-/// Looks for a batch that was committed on an earlier connection.
-pub(crate) async fn find(connection: &mut PgConnection, batch: BatchId) -> Result<(), Error> {
+/// Fails where a batch that was committed on an earlier connection is missing.
+pub async fn check_batch(connection: &mut PgConnection, batch: BatchId) -> Result<(), Rollback> {
     let (is_standby, is_there): (bool, bool) = sqlx::query_as(include_str!("../../sql/batch_is_there.sql"))
         .bind(batch.number)
         .bind(batch.run)
@@ -123,5 +124,5 @@ pub(crate) async fn find(connection: &mut PgConnection, batch: BatchId) -> Resul
     if is_there {
         return Ok(());
     }
-    Err(if is_standby { Error::Standby } else { Error::Lost { batch: batch.number } })
+    Err(if is_standby { Rollback::Standby } else { Rollback::Lost { batch: batch.number } })
 }

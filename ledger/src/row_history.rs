@@ -1,10 +1,9 @@
-//! The life of one row, as the database tells it: which table it is in, which batch brought it, which other rows have
-//! its event's id.
+//! All that the database knows of one row: its table, the batch that brought it, and other rows with the id of its event.
 //!
-//! An event id or an origin enters, a [`Life`] leaves, all of it read in one snapshot.
+//! An event id or an origin enters, a [`RowHistory`] leaves. Everything is read in one snapshot.
 
 mod columns;
-mod life;
+mod tables;
 
 use common::Origin;
 use common::origin::Row;
@@ -14,67 +13,59 @@ use sqlx::error::BoxDynError;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::connect::{self, Database};
-use crate::migrate;
+use crate::connect::Database;
+use crate::error::Error;
+use crate::migrate::check_schema;
 pub use columns::Columns;
-pub use life::{Batch, Corrupt, File, Life, Other, Written};
+pub use tables::{Batch, Corrupt, File, RowHistory, SameId, Written};
 
-/// Why nobody can tell.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// It has no tables, or those of an older version.
-    #[error(transparent)]
-    Schema(#[from] migrate::Error),
-    /// It does not answer.
-    #[error("failed to read what became of a row")]
-    Read(#[from] sqlx::Error),
-}
+const READ: &str = "read the history of a row";
 
-/// The files that somebody means by a path, the end of one, or an id, the newest first; and those that have `ids`.
+/// The files whose path, end of the path, or id is `name`, and those that have `ids`; the newest first.
 pub async fn files(url: &SecretString, name: &str, ids: &[i64]) -> Result<Vec<File>, Error> {
     let mut connection = connect(url).await?;
     let found: Vec<String> = sqlx::query_scalar(include_str!("../../sql/files_meant.sql"))
         .bind(name)
         .bind(ids)
         .fetch_all(&mut connection)
-        .await?;
-    Ok(found.iter().map(|file| from_json(file)).collect::<Result<_, _>>()?)
+        .await
+        .map_err(Error::of(READ))?;
+    found.iter().map(|file| from_json(file)).collect::<Result<_, _>>().map_err(Error::of(READ))
 }
 
-/// What became of a row. It looks through all of `events`, which has no index for that.
-pub async fn of_origin(url: &SecretString, origin: Origin) -> Result<Life, Error> {
+/// The history of a row. Reads all of `events`, which has no index by origin.
+pub async fn of_origin(url: &SecretString, origin: Origin) -> Result<RowHistory, Error> {
     let mut connection = connect(url).await?;
-    let mut snapshot = snapshot(&mut connection).await?;
+    let mut snapshot = snapshot(&mut connection).await.map_err(Error::of(READ))?;
     let events: Vec<Uuid> = sqlx::query_scalar(include_str!("../../sql/events_of_origin.sql"))
         .bind(origin.file.get())
         .bind(origin.row)
         .fetch_all(&mut *snapshot)
-        .await?;
-    Ok(life(&mut snapshot, &events, Some(origin)).await?)
+        .await
+        .map_err(Error::of(READ))?;
+    history(&mut snapshot, &events, Some(origin)).await.map_err(Error::of(READ))
 }
 
-/// What became of the row that became this event, and where it stands; where there is no such event, of the first row
-/// that would be a duplicate of it. `None` where there is neither.
-pub async fn of_event(url: &SecretString, id: Uuid) -> Result<Option<(Option<Origin>, Life)>, Error> {
+/// The origin and history of the row that became this event or, where there is none, of its first duplicate.
+pub async fn of_event(url: &SecretString, id: Uuid) -> Result<Option<(Option<Origin>, RowHistory)>, Error> {
     let mut connection = connect(url).await?;
-    let mut snapshot = snapshot(&mut connection).await?;
+    let mut snapshot = snapshot(&mut connection).await.map_err(Error::of(READ))?;
     let found: Option<(bool, Option<i64>, Option<Row>)> =
         sqlx::query_as(include_str!("../../sql/origin_of_event.sql"))
             .bind(id)
             .fetch_optional(&mut *snapshot)
-            .await?;
+            .await
+            .map_err(Error::of(READ))?;
     let Some((is_event, file_id, row)) = found else { return Ok(None) };
     let origin = file_id.zip(row).map(|(file, row)| Origin { file: file.into(), row });
     let events = if is_event { vec![id] } else { Vec::new() };
-    Ok(Some((origin, life(&mut snapshot, &events, origin).await?)))
+    let history = history(&mut snapshot, &events, origin).await.map_err(Error::of(READ))?;
+    Ok(Some((origin, history)))
 }
 
 async fn connect(url: &SecretString) -> Result<PgConnection, Error> {
     let mut connection = Database::at(url)?.connect().await?;
-    migrate::check(&mut connection).await?;
+    check_schema(&mut connection).await?;
     Ok(connection)
 }
 
@@ -82,7 +73,11 @@ async fn snapshot(connection: &mut PgConnection) -> sqlx::Result<Transaction<'_,
     connection.begin_with("begin transaction isolation level repeatable read, read only").await
 }
 
-async fn life(connection: &mut PgConnection, events: &[Uuid], origin: Option<Origin>) -> sqlx::Result<Life> {
+async fn history(
+    connection: &mut PgConnection,
+    events: &[Uuid],
+    origin: Option<Origin>,
+) -> sqlx::Result<RowHistory> {
     let json: String = sqlx::query_scalar(include_str!("../../sql/explain.sql"))
         .bind(events)
         .bind(origin.map(|origin| origin.file.get()))

@@ -1,4 +1,4 @@
-//! Word from the writers to the closer: that something has committed, and of which files.
+//! Tells the closer, from the writers, which files a commit has touched.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,29 +7,28 @@ use tokio::sync::mpsc;
 
 type Files = Arc<Mutex<BTreeSet<i64>>>;
 
-/// Where a writer leaves word; each has a clone.
+/// The writers' end; each writer has a clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Nudge {
+pub(crate) struct CommitNotifier {
     files: Files,
     waker: mpsc::Sender<()>,
 }
 
-/// Where the closer hears it.
+/// The closer's end.
 #[derive(Debug)]
-pub(crate) struct Nudges {
+pub(crate) struct CommitNotifications {
     files: Files,
     woken: mpsc::Receiver<()>,
 }
 
-/// Makes both ends.
-pub(crate) fn nudges() -> (Nudge, Nudges) {
+pub(crate) fn commit_notifications() -> (CommitNotifier, CommitNotifications) {
     let files = Files::default();
     let (waker, woken) = mpsc::channel(1);
-    (Nudge { files: Arc::clone(&files), waker }, Nudges { files, woken })
+    (CommitNotifier { files: Arc::clone(&files), waker }, CommitNotifications { files, woken })
 }
 
-impl Nudge {
-    /// A transaction with rows or accounts of these files has committed.
+impl CommitNotifier {
+    /// A transaction with rows or totals of these files has committed.
     pub(crate) fn committed(&self, files: impl IntoIterator<Item = i64>) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).extend(files);
         // A full channel wakes already.
@@ -37,13 +36,13 @@ impl Nudge {
     }
 }
 
-impl Nudges {
-    /// Waits for word; `false` when nobody is left who could give one.
+impl CommitNotifications {
+    /// Waits for a commit; `false` when every writer has ended.
     pub(super) async fn wait(&mut self) -> bool {
         self.woken.recv().await.is_some()
     }
 
-    /// The files of all transactions since it was asked last.
+    /// The files of all commits since the last call.
     pub(super) fn take(&self) -> Vec<i64> {
         std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }

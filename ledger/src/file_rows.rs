@@ -1,7 +1,6 @@
-//! The proof: which rows of each file are in the tables, counted from the tables themselves.
+//! Which rows of each file are in the tables, counted from the tables themselves: the proof.
 //!
-//! A database enters, a [`FileLedger`] for each file leaves. All of it is read in one snapshot, so that it is right
-//! beside consumers that write meanwhile.
+//! Everything is read in one snapshot, so that it is exact while consumers write.
 
 mod counted;
 
@@ -10,51 +9,40 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use common::RowSet;
 use common::origin::Row;
+use common::stream::StreamPosition;
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
-use crate::account::FileAccount;
-use crate::connect::{self, Database};
-use crate::fetch::Position;
-use crate::going_back::{self, Error as GoneBack};
-use crate::migrate;
+use crate::connect::Database;
+use crate::error::Error;
+use crate::file_totals::FileTotals;
+use crate::migrate::check_schema;
+use crate::rollback::{self, Rollback};
 use counted::{BLOCK, Counted};
 
-/// Why nothing can be proved.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// It has no tables, or those of an older version.
-    #[error(transparent)]
-    Schema(#[from] migrate::Error),
-    /// It does not answer.
-    #[error("failed to read which rows are in the tables")]
-    Read(#[source] sqlx::Error),
-}
+const READ: &str = "read which rows are in the tables";
 
-/// One file: its account, counted from the tables, and the rows that are there.
+/// The rows of one file that are in the tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileLedger {
-    /// Its account; `events`, `duplicates` and `corrupt_records` are what the tables hold.
-    pub account: FileAccount,
-    /// Its rows that are in a table.
+pub struct FileRows {
+    /// `events`, `duplicates` and `corrupt_records` are counted from the tables.
+    pub totals: FileTotals,
+    /// Rows that are in a table.
     pub present: RowSet,
-    /// Its rows that are there more than once, by the tables that they are in, such as `events and duplicates`.
+    /// Rows that are there more than once, by the tables that they are in, such as `events and duplicates`.
     pub twice: BTreeMap<String, RowSet>,
 }
 
-impl FileLedger {
-    /// Of a file that the database knows nothing of.
-    pub fn nothing_of(file_id: i64, file: String) -> Self {
-        Counted::default().into_ledger(unknown(file_id, file))
+impl FileRows {
+    /// Of a file that is not in the database.
+    pub fn empty(file_id: i64, file: String) -> Self {
+        Counted::default().into_file_rows(unknown(file_id, file))
     }
 
     /// The rows that were read and are in no table. While the file is open they may be on their way.
     pub fn missing(&self) -> RowSet {
-        self.present.missing_up_to(self.account.rows_read)
+        self.present.missing_up_to(self.totals.rows_read)
     }
 
     /// The rows that are there although they were not read, and those that are there twice.
@@ -65,9 +53,9 @@ impl FileLedger {
     }
 
     /// The rows that are there although they were not read: before the first, or behind the last one. What was read
-    /// of an open file is not known yet, and of a truncated one at least as much as its account says.
+    /// of an open file is not known yet, and of a truncated one at least as much as its totals says.
     pub fn beyond(&self) -> RowSet {
-        let last = if self.account.state == "finished" { self.account.rows_read } else { Row::MAX };
+        let last = if self.totals.state == "finished" { self.totals.rows_read } else { Row::MAX };
         let outside =
             |&(first, end): &(Row, Row)| [(first, end.min(0)), (first.max(last.saturating_add(1)), end)];
         self.present.ranges().iter().flat_map(outside).filter(|(first, end)| first <= end).collect()
@@ -75,54 +63,58 @@ impl FileLedger {
 }
 
 /// Reads what is there of each file, in the order of their paths.
-pub async fn read(url: &SecretString) -> Result<Vec<FileLedger>, Error> {
+pub async fn read(url: &SecretString) -> Result<Vec<FileRows>, Error> {
     read_files(url, None).await
 }
 
 /// Reads what is there of `files`, or of all.
-pub async fn read_files(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<FileLedger>, Error> {
+pub async fn read_files(url: &SecretString, files: Option<&[i64]>) -> Result<Vec<FileRows>, Error> {
     let mut connection = Database::at(url)?.connect().await?;
-    migrate::check(&mut connection).await?;
-    snapshot(&mut connection, files).await.map_err(Error::Read)
+    check_schema(&mut connection).await?;
+    snapshot(&mut connection, files).await.map_err(Error::of(READ))
 }
 
-/// Why the database cannot be relied on, if it knows less of the stream that was made at `stream_created` than the
-/// `acknowledged` sequence. One that follows another server may be late, and is not asked.
-pub async fn gone_back(
+/// Whether the database has lost commits: where it has fewer messages of the stream that was created at
+/// `stream_created` than up to sequence `acknowledged`. A standby may lag behind, and is not checked.
+pub async fn rollback(
     url: &SecretString,
     stream_created: DateTime<Utc>,
     acknowledged: u64,
-) -> Result<Option<GoneBack>, Error> {
+) -> Result<Option<Rollback>, Error> {
     let mut connection = Database::at(url)?.connect().await?;
-    let acknowledged = Position { stream_created: stream_created.trunc_subsecs(6), sequence: acknowledged };
-    match going_back::refuse(&mut connection, acknowledged).await {
-        Ok(()) | Err(GoneBack::Standby) => Ok(None),
-        Err(GoneBack::Database(error)) => Err(Error::Read(error)),
+    let acknowledged =
+        StreamPosition { stream_created: stream_created.trunc_subsecs(6), sequence: acknowledged };
+    match rollback::check_acknowledged(&mut connection, acknowledged).await {
+        Ok(()) | Err(Rollback::Standby) => Ok(None),
+        Err(Rollback::Database(error)) => Err(Error::of(READ)(error)),
         Err(why) => Ok(Some(why)),
     }
 }
 
-async fn snapshot(connection: &mut PgConnection, files: Option<&[i64]>) -> sqlx::Result<Vec<FileLedger>> {
+async fn snapshot(connection: &mut PgConnection, files: Option<&[i64]>) -> sqlx::Result<Vec<FileRows>> {
     let mut snapshot =
         connection.begin_with("begin transaction isolation level repeatable read, read only").await?;
-    let recorded: Vec<FileAccount> =
-        sqlx::query_as(include_str!("../../sql/accounts.sql")).bind(files).fetch_all(&mut *snapshot).await?;
+    let recorded: Vec<FileTotals> = sqlx::query_as(include_str!("../../sql/file_totals.sql"))
+        .bind(files)
+        .fetch_all(&mut *snapshot)
+        .await?;
     let mut counted = count(&mut snapshot, files).await?;
     name_twice(&mut snapshot, &mut counted).await?;
-    let known = recorded.into_iter().map(|account| {
-        let counted = counted.remove(&account.file_id).unwrap_or_default();
-        counted.into_ledger(account)
+    let known = recorded.into_iter().map(|totals| {
+        let counted = counted.remove(&totals.file_id).unwrap_or_default();
+        counted.into_file_rows(totals)
     });
-    let mut ledgers: Vec<FileLedger> = known.collect();
-    let unknown =
-        |(file_id, counted): (i64, Counted)| counted.into_ledger(unknown(file_id, format!("file {file_id}")));
-    ledgers.extend(counted.into_iter().map(unknown));
-    Ok(ledgers)
+    let mut files_rows: Vec<FileRows> = known.collect();
+    let unknown = |(file_id, counted): (i64, Counted)| {
+        counted.into_file_rows(unknown(file_id, format!("file {file_id}")))
+    };
+    files_rows.extend(counted.into_iter().map(unknown));
+    Ok(files_rows)
 }
 
-/// A file of which there is neither an account nor a record of a batch.
-fn unknown(file_id: i64, file: String) -> FileAccount {
-    FileAccount {
+/// A file of which there is neither an totals nor a record of a batch.
+fn unknown(file_id: i64, file: String) -> FileTotals {
+    FileTotals {
         file_id,
         file,
         rows_read: 0,
@@ -181,20 +173,20 @@ async fn name_twice(connection: &mut PgConnection, counted: &mut BTreeMap<i64, C
 mod tests {
     use super::*;
 
-    fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileLedger {
-        let account = FileAccount { rows_read, state: state.to_owned(), ..unknown(7, "a.csv".to_owned()) };
-        FileLedger { account, present: present.iter().copied().collect(), twice: BTreeMap::new() }
+    fn file_rows(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileRows {
+        let totals = FileTotals { rows_read, state: state.to_owned(), ..unknown(7, "a.csv".to_owned()) };
+        FileRows { totals, present: present.iter().copied().collect(), twice: BTreeMap::new() }
     }
 
     #[test]
     fn what_is_missing_and_what_is_too_many_is_told_by_its_rows() {
-        let mut finished = ledger("finished", 9, &[(0, 2), (4, 6), (9, 12)]);
+        let mut finished = file_rows("finished", 9, &[(0, 2), (4, 6), (9, 12)]);
         finished.twice.insert("events and duplicates".to_owned(), [(5, 5)].into_iter().collect());
         assert_eq!(finished.missing().to_string(), "3, 7-8");
         assert_eq!(finished.too_many().to_string(), "0, 5, 10-12");
-        let open = ledger("open", 0, &[(1, 12)]);
+        let open = file_rows("open", 0, &[(1, 12)]);
         assert!(open.missing().is_empty() && open.too_many().is_empty());
-        let truncated = ledger("truncated", 9, &[(1, 10)]);
+        let truncated = file_rows("truncated", 9, &[(1, 10)]);
         assert!(truncated.missing().is_empty() && truncated.too_many().is_empty());
     }
 }

@@ -1,24 +1,25 @@
-//! Pauses between tries: longer each time up to a limit, and never the same in two that failed together.
+//! Pauses between attempts: longer each time up to a limit, with jitter.
 
 use std::time::Duration;
 
 const FIRST_MS: u64 = 50;
 const LONGEST_MS: u64 = 5_000;
 
+/// From 50 ms up to 5 s.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     pause_ms: u64,
     seed: u64,
 }
 
 impl Backoff {
-    /// Another `seed` makes other pauses, so that those who failed together do not come back together.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Each `seed` makes other pauses, so that processes that failed together do not reconnect together.
+    pub fn new(seed: u64) -> Self {
         Self { pause_ms: FIRST_MS, seed }
     }
 
     /// Waits; `false` when `end` comes before the pause is over.
-    pub(crate) async fn wait(&mut self, end: impl Future<Output = ()>) -> bool {
+    pub async fn wait(&mut self, end: impl Future<Output = ()>) -> bool {
         let pause = self.next_pause();
         tokio::select! {
             () = tokio::time::sleep(pause) => true,

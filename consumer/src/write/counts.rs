@@ -14,7 +14,7 @@ pub(super) struct Added {
 
 /// The counts of one transaction.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct BatchCounts {
     /// By file; `None` holds records without origin.
     pub(super) files: BTreeMap<Option<i64>, Added>,
     /// The rows among them that were added to `events`, by file and block of 64: a bit for each.
@@ -23,7 +23,7 @@ pub(super) struct Tally {
     pub(super) redelivered: i64,
 }
 
-impl Tally {
+impl BatchCounts {
     pub(super) fn file(&mut self, file: Option<i64>) -> &mut Added {
         self.files.entry(file).or_default()
     }

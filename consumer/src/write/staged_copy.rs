@@ -1,18 +1,19 @@
-//! The careful path: rows go into a temporary table, from there the new ones into `events` and those whose event id
+//! The staged path: rows go into a temporary table, from there the new ones into `events` and those whose event id
 //! belongs to another row into `duplicates`. Rows that PostgreSQL refuses, because
 //! of a value or because of their size, are found by halving.
 
 use std::ops::Range;
 
+use ledger::batch_id::BatchId;
+use ledger::{ErrorClass, classify};
 use sqlx::{Executor, PgConnection};
 
 use super::Error;
 use super::copy::{INCOMING, copy};
+use super::counts::BatchCounts;
 use super::refused;
-use super::tally::Tally;
-use crate::batch::{Batch, BatchId};
+use crate::batch::Batch;
 use crate::decode::{Corrupt, Row};
-use crate::verdict::{self, Verdict};
 
 /// From this size on a batch that is refused for the most part is taken for a mistake in the schema.
 const LARGE: usize = 1_000;
@@ -28,7 +29,7 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
 pub(super) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
-    tally: &mut Tally,
+    counts: &mut BatchCounts,
     table: Option<&str>,
 ) -> Result<Vec<Corrupt>, Error> {
     let rows = &batch.rows;
@@ -40,12 +41,12 @@ pub(super) async fn insert(
     }
     while let Some(part) = parts.pop() {
         connection.execute("savepoint part").await?;
-        let error = match settle(connection, batch.id, &rows[part.clone()], tally, table).await {
+        let error = match settle(connection, batch.id, &rows[part.clone()], counts, table).await {
             Ok(()) => {
                 connection.execute("release savepoint part").await?;
                 continue;
             }
-            Err(error) if matches!(verdict::of(&error), Verdict::BadData | Verdict::TooLarge) => error,
+            Err(error) if matches!(classify(&error), ErrorClass::BadData | ErrorClass::TooLarge) => error,
             Err(error) => return Err(error.into()),
         };
         connection.execute("rollback to savepoint part; release savepoint part").await?;
@@ -56,7 +57,7 @@ pub(super) async fn insert(
             continue;
         }
         let row = &rows[part.start];
-        if verdict::of(&error) == Verdict::TooLarge
+        if classify(&error) == ErrorClass::TooLarge
             && !is_taken_without_values(connection, batch.id, row, table).await?
         {
             return Err(error.into());
@@ -79,11 +80,12 @@ async fn is_taken_without_values(
 ) -> Result<bool, Error> {
     connection.execute("savepoint probe").await?;
     let row = row.without_values();
-    let settled = settle(connection, batch, std::slice::from_ref(&row), &mut Tally::default(), table).await;
+    let settled =
+        settle(connection, batch, std::slice::from_ref(&row), &mut BatchCounts::default(), table).await;
     connection.execute("rollback to savepoint probe; release savepoint probe").await?;
-    match settled.as_ref().map_err(verdict::of) {
-        Err(Verdict::TooLarge) => Ok(false),
-        Err(Verdict::Retry) => settled.map(|()| false).map_err(Error::from),
+    match settled.as_ref().map_err(classify) {
+        Err(ErrorClass::TooLarge) => Ok(false),
+        Err(ErrorClass::Transient) => settled.map(|()| false).map_err(Error::from),
         Ok(()) | Err(_) => Ok(true),
     }
 }
@@ -93,7 +95,7 @@ async fn settle(
     connection: &mut PgConnection,
     batch: BatchId,
     rows: &[Row],
-    tally: &mut Tally,
+    counts: &mut BatchCounts,
     table: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     copy(connection, INCOMING, batch, rows).await?;
@@ -102,26 +104,26 @@ async fn settle(
         let statement = include_str!("../../../sql/replay_insert.sql").replace("{table}", table);
         let new = count(&by_file(connection, &statement).await?);
         // It is not in `events`, so it does not count as the file's.
-        tally.file(None).events += new;
+        counts.file(None).events += new;
         known -= new;
     } else {
         let new: Vec<(i64, i64, i64, i64)> =
             sqlx::query_as(include_str!("../../../sql/insert_new.sql")).fetch_all(&mut *connection).await?;
         for (file, block, bits, rows) in new {
             known -= rows;
-            tally.add_events(file, block, bits, rows);
+            counts.add_events(file, block, bits, rows);
         }
         if known > 0 {
             // A statement of its own: see the file.
             let duplicates = by_file(connection, include_str!("../../../sql/insert_duplicates.sql")).await?;
             known -= count(&duplicates);
             for (file, rows) in duplicates {
-                tally.file(file).duplicates += rows;
+                counts.file(file).duplicates += rows;
             }
         }
     }
     connection.execute(include_str!("../../../sql/clear_incoming.sql")).await?;
-    tally.redelivered += known;
+    counts.redelivered += known;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What became of each row, read from the tables themselves, for those who compare it with what was written.
+//! The table in which each row ended, read from the tables themselves.
 
 use futures::TryStreamExt;
 use secrecy::SecretString;
@@ -6,27 +6,18 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::connect::{self, Database};
+use crate::connect::Database;
+use crate::error::Error;
 
-/// Why rows cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// It does not answer.
-    #[error("failed to read the rows of the tables")]
-    Read(#[source] sqlx::Error),
-}
+const READ: &str = "read the rows of the tables";
 
 /// One row in one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowOutcome {
-    /// Its file; rows that came past Millrace have none.
+    /// `None` for rows that somebody else has inserted.
     pub file_id: Option<i64>,
     /// Its number in the file, from 1.
     pub row: Option<i64>,
-    /// The table, with what tells the row apart there.
     pub table: Table,
 }
 
@@ -34,47 +25,42 @@ pub struct RowOutcome {
 /// address, with `|` between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// `events`.
     Events {
-        /// The primary key.
         event_id: Uuid,
-        /// Its columns.
         content: String,
     },
-    /// `duplicates`.
     Duplicates {
-        /// Of the event that it repeats.
+        /// The id of the event that it repeats.
         event_id: Uuid,
-        /// Its columns.
         content: String,
     },
-    /// `corrupt_records`, with the row's bytes.
+    /// The bytes of the row.
     Corrupt(Vec<u8>),
 }
 
-/// Gives every row of every table to `each`, by file and row.
+/// Passes every row of every table to `each`, by file and row.
 pub async fn read(url: &SecretString, mut each: impl FnMut(RowOutcome)) -> Result<(), Error> {
     let mut connection = Database::at(url)?.connect().await?;
     let mut rows = sqlx::query(include_str!("../../sql/row_outcomes.sql")).fetch(&mut connection);
-    while let Some(row) = rows.try_next().await.map_err(Error::Read)? {
-        each(outcome(&row).map_err(Error::Read)?);
+    while let Some(row) = rows.try_next().await.map_err(Error::of(READ))? {
+        each(outcome(&row).map_err(Error::of(READ))?);
     }
     Ok(())
 }
 
-/// How often a row came again that was in its table already.
+/// How many redeliveries there were.
 pub async fn redelivered(url: &SecretString) -> Result<i64, Error> {
     count(url, include_str!("../../sql/redelivered.sql")).await
 }
 
-/// How many rows of `duplicates` repeat nothing.
+/// How many rows of `duplicates` repeat no event.
 pub async fn duplicates_without_event(url: &SecretString) -> Result<i64, Error> {
     count(url, include_str!("../../sql/duplicates_without_event.sql")).await
 }
 
 async fn count(url: &SecretString, sql: &'static str) -> Result<i64, Error> {
     let mut connection = Database::at(url)?.connect().await?;
-    sqlx::query_scalar(sql).fetch_one(&mut connection).await.map_err(Error::Read)
+    sqlx::query_scalar(sql).fetch_one(&mut connection).await.map_err(Error::of(READ))
 }
 
 fn outcome(row: &PgRow) -> sqlx::Result<RowOutcome> {

@@ -1,6 +1,6 @@
-//! Rejected rows, for people who mend them: which there are, and what closed them.
+//! Rows of `corrupt_records`, open ones and those that were replaced.
 //!
-//! Everything here reads. A rejected row is closed by the row that takes its place, in that row's own transaction.
+//! Only reads. A rejected row is closed in the transaction that writes the row which replaces it.
 
 mod row;
 
@@ -9,35 +9,21 @@ use secrecy::SecretString;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection};
 
-use crate::connect::{self, Database};
-use crate::migrate;
+use crate::connect::Database;
+use crate::error::Error;
+use crate::migrate::check_schema;
 pub use row::{ByFile, ByReason, File, Reject};
 
-/// Rows that are asked for at a time.
+/// Rows of a page.
 const PAGE: i64 = 1_000;
+const READ: &str = "read the rejected rows";
 
-/// Why rejected rows cannot be told.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// Its tables are older than this build, or not there.
-    #[error(transparent)]
-    Schema(#[from] migrate::Error),
-    /// It does not answer.
-    #[error("failed to read the rejected rows")]
-    Read(#[from] sqlx::Error),
-}
-
-/// Which rejected rows are meant; all open ones by default.
+/// Selects rejected rows; all open ones by default.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Those of these files.
     pub files: Option<Vec<i64>>,
-    /// Those of this reason.
     pub reason: Option<Reason>,
-    /// Also those in whose place another row has come.
+    /// Also rows that were replaced.
     pub with_closed: bool,
 }
 
@@ -46,14 +32,14 @@ pub struct Filter {
 pub struct Rejects(PgConnection);
 
 impl Rejects {
-    /// Connects, and sees that the tables are there.
+    /// Connects, and checks the schema.
     pub async fn connect(url: &SecretString) -> Result<Self, Error> {
         let mut connection = Database::at(url)?.connect().await?;
-        migrate::check(&mut connection).await?;
+        check_schema(&mut connection).await?;
         Ok(Self(connection))
     }
 
-    /// How many there are for each reason, the most frequent first.
+    /// Counts by reason, the most frequent first.
     pub async fn by_reason(&mut self, filter: &Filter) -> Result<Vec<ByReason>, Error> {
         self.all(include_str!("../../../sql/rejects_by_reason.sql"), filter).await
     }
@@ -63,7 +49,7 @@ impl Rejects {
         self.all(include_str!("../../../sql/rejects_by_file.sql"), filter).await
     }
 
-    /// The first ones, `limit` at most, file by file.
+    /// The first `limit` of them, by file.
     pub async fn first(&mut self, filter: &Filter, limit: i64) -> Result<Vec<Reject>, Error> {
         let statement = include_str!("../../../sql/rejects.sql");
         let rows = sqlx::query_as(statement)
@@ -71,10 +57,10 @@ impl Rejects {
             .bind(filter.reason.map(Reason::as_str))
             .bind(filter.with_closed)
             .bind(limit);
-        Ok(rows.fetch_all(&mut self.0).await?)
+        rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
     }
 
-    /// Those of one file behind its row `after`, in its order; some at a time, and none when there are no more.
+    /// A page of those of one file, after row `after`; empty at the end.
     pub async fn of_file(&mut self, filter: &Filter, file: i64, after: i64) -> Result<Vec<Reject>, Error> {
         let statement = include_str!("../../../sql/rejects_of_file.sql");
         let rows = sqlx::query_as(statement)
@@ -83,19 +69,19 @@ impl Rejects {
             .bind(filter.reason.map(Reason::as_str))
             .bind(filter.with_closed)
             .bind(PAGE);
-        Ok(rows.fetch_all(&mut self.0).await?)
+        rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
     }
 
-    /// The files that somebody means by a path, the end of one, or an id.
+    /// The files whose path, end of the path, or id is `name`.
     pub async fn files_named(&mut self, name: &str) -> Result<Vec<File>, Error> {
         let files = sqlx::query_as(include_str!("../../../sql/files_named.sql")).bind(name);
-        Ok(files.fetch_all(&mut self.0).await?)
+        files.fetch_all(&mut self.0).await.map_err(Error::of(READ))
     }
 
-    /// How many rejected rows the rows of `file` have taken the place of.
+    /// How many rejected rows the rows of `file` replace.
     pub async fn closed_by(&mut self, file: i64) -> Result<i64, Error> {
         let count = sqlx::query_scalar(include_str!("../../../sql/count_replaced.sql")).bind(file);
-        Ok(count.fetch_one(&mut self.0).await?)
+        count.fetch_one(&mut self.0).await.map_err(Error::of(READ))
     }
 
     async fn all<T>(&mut self, statement: &'static str, filter: &Filter) -> Result<Vec<T>, Error>
@@ -106,6 +92,6 @@ impl Rejects {
             .bind(filter.files.as_deref())
             .bind(filter.reason.map(Reason::as_str))
             .bind(filter.with_closed);
-        Ok(rows.fetch_all(&mut self.0).await?)
+        rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
     }
 }

@@ -5,9 +5,10 @@ use common::config::Config;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 
-use crate::connect::{self, Database};
+use crate::connect::Database;
+use crate::error::Error;
 use crate::session::Session;
 
 /// In rising order; what is released never changes.
@@ -24,55 +25,32 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
 /// The version that this build needs.
 const NEEDED: i64 = 7;
 
-/// Why the schema cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No database.
-    #[error(transparent)]
-    Connect(#[from] connect::Error),
-    /// A migration failed; the database is as it was before it.
-    #[error("failed to migrate the database")]
-    Migrate(#[source] MigrateError),
-    /// The version could not be read.
-    #[error("failed to read the version of the schema")]
-    Version(#[source] sqlx::Error),
-    /// Nobody has migrated.
-    #[error(
-        "the schema of the database is at version {found}, this build needs {NEEDED}: run `consumer migrate`"
-    )]
-    TooOld {
-        /// The newest migration that was applied; 0 for none.
-        found: i64,
-    },
-}
-
-/// Applies what is missing. Several may do so at the same time: they queue on an advisory lock.
+/// Applies missing migrations. Several processes may do so at once: they queue on an advisory lock.
 pub async fn migrate(config: &Config, shutdown: &Shutdown) -> Result<(), Error> {
     let database = Database::of(&config.database)?;
     let connect = async || database.session(None).await;
-    let Session { mut connection, backend } =
-        database.retry(shutdown, connect::Error::verdict, connect).await?;
+    let Session { mut connection, backend } = database.retry(shutdown, Error::class, connect).await?;
     let mut migrator = Migrator::new(Embedded).await.map_err(Error::Migrate)?;
     // A newer build may have been here: migrations only add, so an older one can still work.
     migrator.set_ignore_missing(true);
     database.watch(backend, migrator.run_direct(&mut connection)).await.map_err(Error::Migrate)
 }
 
-/// Whether this build can write into the database.
-pub(crate) async fn check(connection: &mut PgConnection) -> Result<(), Error> {
+/// Fails where the schema is older than this build needs.
+pub async fn check_schema(connection: &mut PgConnection) -> Result<(), Error> {
     let exists: bool = sqlx::query_scalar(include_str!("../../sql/schema_exists.sql"))
         .fetch_one(&mut *connection)
         .await
-        .map_err(Error::Version)?;
+        .map_err(Error::of("read the version of the schema"))?;
     if !exists {
-        return Err(Error::TooOld { found: 0 });
+        return Err(Error::SchemaTooOld { found: 0, needed: NEEDED });
     }
     let found: Option<i64> = sqlx::query_scalar(include_str!("../../sql/schema_version.sql"))
         .fetch_one(connection)
         .await
-        .map_err(Error::Version)?;
+        .map_err(Error::of("read the version of the schema"))?;
     match found.unwrap_or(0) {
-        found if found < NEEDED => Err(Error::TooOld { found }),
+        found if found < NEEDED => Err(Error::SchemaTooOld { found, needed: NEEDED }),
         _ => Ok(()),
     }
 }
