@@ -227,8 +227,37 @@ mod tests {
         let one = message(&mut window);
         message(&mut window);
         assert!(!window.has_room());
+        assert_eq!((window.len(), window.is_empty()), (2, false));
         window.clear();
+        assert_eq!((window.len(), window.is_empty()), (0, true));
         assert!(window.has_room() && window.acknowledge(one).is_none());
         assert_ne!(message(&mut window), one);
+    }
+
+    #[test]
+    fn the_window_holds_a_bounded_number_of_bytes() {
+        let half = || Bytes::from(vec![b'x'; MOST_BYTES / 2]);
+        let mut window = Window::new(10);
+        let one = window.push(Subject::from_static("events.view"), half());
+        assert!(window.has_room());
+        window.push(Subject::from_static("events.view"), half());
+        assert!(!window.has_room());
+        window.acknowledge(one);
+        assert!(window.has_room());
+    }
+
+    #[test]
+    fn four_windows_of_messages_wait_behind_one_that_is_not_acknowledged() {
+        let mut window = Window::new(10);
+        let first = message(&mut window);
+        let mut messages = 1;
+        while window.has_room() {
+            let next = message(&mut window);
+            window.acknowledge(next);
+            messages += 1;
+        }
+        assert_eq!(messages, 40);
+        window.acknowledge(first);
+        assert!(window.pop_mark().is_none() && window.is_empty() && window.has_room());
     }
 }
