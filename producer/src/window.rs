@@ -195,7 +195,19 @@ mod tests {
         let late: Vec<_> =
             window.late(Duration::from_mins(1)).into_iter().map(|(number, ..)| number).collect();
         assert_eq!(late, [one]);
+        // Once for each refusal.
+        assert!(window.late(Duration::from_mins(1)).is_empty());
         assert_eq!(window.late(Duration::ZERO).len(), 2);
+    }
+
+    #[test]
+    fn an_acknowledgement_that_comes_twice_is_not_taken_for_that_of_a_later_message() {
+        let mut window = Window::new(10);
+        let one = message(&mut window);
+        assert!(window.acknowledge(one).is_some() && window.pop_mark().is_none());
+        let two = message(&mut window);
+        assert!(window.acknowledge(one).is_none() && window.len() == 1);
+        assert!(window.acknowledge(two).is_some());
     }
 
     #[test]

@@ -6,6 +6,9 @@ use futures::TryStreamExt as _;
 use super::*;
 use crate::tail::identity::Identity;
 
+/// Longer than anything takes, so that only a mistake reaches it.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// One row of a file, and the position behind it.
 fn chunk(generation: u64, row: i64) -> Chunk {
     let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
@@ -32,18 +35,20 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
     let publishing = tokio::spawn(publisher.await.unwrap().run(chunks, Shutdown::new()));
     sender.send(chunk(0, 5)).await.unwrap();
     let reached = || store.of_file(FileId::from(1)).map_or(0, |checkpoint| checkpoint.reached.row);
-    while reached() < 5 {
-        tokio::task::yield_now().await;
-    }
+    let first = async {
+        while reached() < 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, first).await.expect("the first row is acknowledged");
 
     nats.jetstream.delete_stream(stream::STREAM).await.unwrap();
-    let woken =
-        tokio::time::timeout(Duration::from_secs(30), woken.recv()).await.expect("the loss is noticed");
+    let woken = tokio::time::timeout(DEADLINE, woken.recv()).await.expect("the loss is noticed");
     assert!(matches!(woken, Some(Wake::Rewind(1))));
     sender.send(chunk(0, 6)).await.unwrap();
     sender.send(chunk(1, 1)).await.unwrap();
     drop(sender);
-    publishing.await.unwrap().unwrap();
+    tokio::time::timeout(DEADLINE, publishing).await.expect("it ends").unwrap().unwrap();
     assert_eq!(reached(), 1);
     let events = nats.jetstream.get_stream(stream::STREAM).await.unwrap();
     let there: Vec<_> = events.info_with_subjects(">").await.unwrap().try_collect().await.unwrap();
