@@ -78,3 +78,42 @@ fn a_message_without_origin_is_told_from_one_that_is_no_message_at_all() {
         assert_eq!(record.raw, garbage.as_bytes());
     }
 }
+
+#[test]
+fn a_reject_keeps_what_the_producer_found_and_a_nul_in_it_is_shown() {
+    let body = r#"{"v":1,"file_id":7,"row":3,"written_us":0,"byte_start":10,"byte_end":15,"reason":"bad_price","message":"bad \u0000","column":"price","value":"1\u0000","raw":"eA==","truncated":false}"#;
+    let record = corrupt(stream::REJECTED, body);
+    assert_eq!((record.stage.as_str(), record.reason), ("producer", Reason::BadPrice));
+    assert_eq!((record.message.as_str(), record.value.as_deref()), ("bad \u{2400}", Some("1\u{2400}")));
+    assert_eq!((record.column.as_deref(), record.span), (Some("price"), Some((10, 15))));
+}
+
+#[test]
+fn totals_that_postgresql_cannot_store_are_kept_as_a_corrupt_record() {
+    let body = r#"{"v":1,"file_id":7,"revision":1,"path":"a.csv","source":"s","delimiter":";","header":["id"],"bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
+    assert!(matches!(decoded(stream::FILE, body).unwrap(), Fate::Account(_)));
+    for (part, with_nul) in [
+        ("a.csv", r"a\u0000"),
+        (r#""s""#, r#""\u0000""#),
+        (r#"";""#, r#""\u0000""#),
+        (r#"["id"]"#, r#"["id\u0000"]"#),
+    ] {
+        let record = corrupt(stream::FILE, &body.replace(part, with_nul));
+        assert!(record.message.contains("holds a NUL character"), "{part}: {}", record.message);
+    }
+}
+
+#[test]
+fn a_row_without_its_values_keeps_only_what_every_event_has() {
+    let Fate::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
+    let bare = row.without_values();
+    let left: Vec<_> = bare.fields().filter_map(|(name, value)| Some((name, value?.into_owned()))).collect();
+    let expected = [
+        ("event_id", "00000000-0000-0000-0000-000000000001"),
+        ("event_type", "view"),
+        ("event_timestamp", "2024-03-13T10:21:14Z"),
+        ("file_id", "7"),
+        ("source_row", "3"),
+    ];
+    assert_eq!(left, expected.map(|(name, value)| (name, value.to_owned())));
+}
