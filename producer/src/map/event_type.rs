@@ -91,4 +91,18 @@ mod tests {
         assert_eq!(rule.resolve("sold").as_deref(), Ok("purchase"));
         assert_eq!(rule.resolve("search").as_deref(), Ok("search"));
     }
+
+    #[test]
+    fn a_configured_type_keeps_its_spelling() {
+        let rule = EventTypeRule::new(EventTypes::Also(vec!["SearchBox".to_owned()]), BTreeMap::new());
+        assert_eq!(rule.resolve("SearchBox").as_deref(), Ok("SearchBox"));
+    }
+
+    #[test]
+    fn an_event_type_is_bounded_because_it_is_a_part_of_a_subject() {
+        let any = EventTypeRule::new(EventTypes::Any, BTreeMap::new());
+        let longest = "x".repeat(128);
+        assert_eq!(any.resolve(&longest).as_deref(), Ok(longest.as_str()));
+        assert!(any.resolve(&"x".repeat(129)).unwrap_err().contains("128 bytes"));
+    }
 }

@@ -225,6 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_separated_as_configured_or_as_the_files_name_says() {
+        let semicolon = Source { delimiter: Some(';'), ..Source::default() };
+        let usual = Source::default();
+        for (source, name, delimiter) in [
+            (&usual, "in/a.csv", b','),
+            (&usual, "in/A.TSV.gz", b'\t'),
+            (&semicolon, "a.csv", b';'),
+            (&semicolon, "a.tsv", b';'),
+        ] {
+            assert_eq!(delimiter_of(source, Path::new(name)), delimiter, "{name}");
+        }
+    }
+
+    #[test]
     fn a_header_that_cannot_be_mapped_is_shown_beside_what_was_expected() {
         let line = resolve(&Source::default(), "when,what").unwrap_err();
         assert!(line.contains("no column for event_type; expected one of event_type, event,"), "{line}");

@@ -60,7 +60,25 @@ mod tests {
         for text in ["", ".", "abc", "NaN", "1e3", "1.999", "12345678901", "--5", "1.2.3", "$5"] {
             assert!(ok(text).is_err(), "{text}");
         }
+        assert_eq!(ok("00.5").as_deref(), Ok("0.50"));
+        assert_eq!(ok("1234567890.12").as_deref(), Ok("1234567890.12"));
         assert_eq!(price("-5.00", '.').unwrap_err().0, Reason::NegativePrice);
-        assert!(ok("12,50").unwrap_err().contains("decimal = \",\""));
+        for no_number in ["-", "-abc"] {
+            assert_eq!(price(no_number, '.').unwrap_err().0, Reason::BadPrice, "{no_number}");
+        }
+    }
+
+    #[test]
+    fn a_decimal_comma_is_named_only_where_it_may_be_meant() {
+        let names_it = |text, decimal| price(text, decimal).unwrap_err().1.contains("decimal = \",\"");
+        assert!(names_it("12,50", '.'));
+        assert!(!names_it("1,234.50", '.') && !names_it("abc", '.') && !names_it("12.50", ','));
+        assert!(!names_it("1,2,3", ','));
+    }
+
+    #[test]
+    fn a_category_begins_at_its_bound() {
+        let of = |price| category(price, 10.0, 100.0);
+        assert_eq!(["9.99", "10.00", "99.99", "100.00"].map(of), ["Low", "Medium", "Medium", "High"]);
     }
 }

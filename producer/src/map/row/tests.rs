@@ -87,7 +87,7 @@ fn each_kind_of_bad_row_is_told_with_column_and_value() {
         let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
         assert_eq!(body.reason.as_str(), reason, "{line}");
         assert!(body.message.contains(said), "{}", body.message);
-        assert_eq!(body.raw.0, line.as_bytes());
+        assert_eq!((body.raw.0.as_slice(), body.truncated), (line.as_bytes(), false));
     }
 }
 
@@ -103,6 +103,26 @@ fn bytes_that_are_no_text_are_kept() {
     let mapped = map_with(&mut mapper(&Source::default(), HEADER), b"x,view,\xff,,,,,");
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
     assert_eq!((body.reason, &body.raw.0[..]), (Reason::NotUtf8, &b"x,view,\xff,,,,,"[..]));
+    assert_eq!(body.message, "byte 8 of the row is not UTF-8");
+}
+
+#[test]
+fn what_is_as_long_as_its_limit_is_an_event() {
+    let mapped = map(&format!("id,view,2024-03-13 10:21:14,{},1,a,::1,n", "é".repeat(1_300)));
+    assert!(mapped.rejected.is_none());
+    let mut rows = mapper(&Source::default(), "event_type,ts");
+    let length = map_with(&mut rows, b"view,1710325274").payload.len();
+    for (max_payload, is_event) in [(length, true), (length - 1, false)] {
+        rows.max_payload = max_payload;
+        assert_eq!(map_with(&mut rows, b"view,1710325274").rejected.is_none(), is_event, "{max_payload}");
+    }
+}
+
+#[test]
+fn columns_that_map_to_nothing_are_kept_together() {
+    let mut rows = mapper(&Source::default(), "event_type,ts,shoe,size,colour");
+    let mapped = map_with(&mut rows, b"view,1710325274,boot,,red");
+    assert_eq!(json(&mapped)["attributes"], serde_json::json!({"shoe": "boot", "colour": "red"}));
 }
 
 #[test]
@@ -149,6 +169,13 @@ fn the_unit_of_epochs_is_settled_by_the_first_row() {
     let mapped = map_with(&mut rows, b"view,1710325274123");
     assert_eq!(json(&mapped)["event_timestamp"], "2024-03-13T10:21:14.123000Z");
     assert_eq!(rows.mapping().time_form, Some(TimeForm::Milliseconds));
+    // It stays so for the rows that follow, until they are read again from the first one on.
+    assert_eq!(
+        json(&map_with(&mut rows, b"view,1710325274"))["event_timestamp"],
+        "1970-01-20T19:05:25.274000Z"
+    );
+    rows.rewind();
+    assert_eq!(json(&map_with(&mut rows, b"view,1710325274"))["event_timestamp"], "2024-03-13T10:21:14Z");
 }
 
 #[test]
