@@ -137,3 +137,25 @@ fn rule_acks_belong_to_an_incarnation_also_within_a_batch() {
     assert_eq!(replies, ["reply to 1", "reply to 2"]);
     assert_eq!((batch.first, batch.last), (position(2, 1), position(2, 2)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_of_a_batch_of_several_rows_is_free_again_and_no_more() {
+    let limits = config::Batch { bytes: 4_000, ..config::Batch::default() };
+    let (queue, batches) = queue(&limits, 1, ids(0));
+    let fill = async || {
+        let mut rows = 0;
+        while tokio::time::timeout(Duration::from_secs(1), queue.put(delivery(1, 1))).await.is_ok() {
+            rows += 1;
+        }
+        rows
+    };
+    let first = fill().await;
+    assert!(first > 4, "several rows of a few hundred bytes fit in 4,000: {first}");
+    let mut taken = 0;
+    while taken < first {
+        let batch = batches.next(&Shutdown::new()).await.unwrap();
+        assert!(batch.rows.len() > 1);
+        taken += batch.rows.len();
+    }
+    assert_eq!(fill().await, first);
+}
