@@ -139,7 +139,8 @@ impl Publisher {
             () = shutdown.stopped() => None,
             ended = self.publish(&mut chunks) => Some(ended),
         };
-        ended.unwrap_or_else(|| match self.window.len() + self.backlog.len() {
+        let unsent = self.backlog.iter().filter(|step| matches!(step, Step::Send(_))).count();
+        ended.unwrap_or_else(|| match self.window.len() + unsent {
             0 => Ok(()),
             left => Err(Error::Stopped(left)),
         })

@@ -54,3 +54,33 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
     let there: Vec<_> = events.info_with_subjects(">").await.unwrap().try_collect().await.unwrap();
     assert_eq!(there, [("events.view".to_owned(), 1)]);
 }
+
+#[tokio::test]
+async fn a_publisher_that_is_stopped_says_how_many_messages_nobody_has_acknowledged() {
+    let (server, dir) = (sandbox::testing::nats().await, tempfile::tempdir().unwrap());
+    let proxy = sandbox::testing::Proxy::to(&server.url()).await;
+    let mut config = Config::default();
+    config.nats.url = Some(proxy.url());
+    config.publish.window = 2;
+    config.publish.ack_timeout = Duration::from_millis(100);
+    let nats = common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap();
+    let (_, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await.unwrap();
+    let store = Arc::new(Store::open(dir.path()).unwrap());
+    let ((wakes, _woken), (sender, chunks)) = (mpsc::channel(1), mpsc::channel(4));
+    let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::new());
+    let publisher = Publisher::new(nats, config, store, progress.clone(), wakes, incarnation).await.unwrap();
+    // Nothing that the broker says comes back.
+    proxy.hold(sandbox::testing::Way::ToClient);
+    let Chunk { generation, messages, marks } = chunk(0, 3);
+    sender.send(Chunk { generation, messages: vec![messages[0].clone(); 3], marks }).await.unwrap();
+    let publishing = tokio::spawn(publisher.run(chunks, shutdown.clone()));
+    let resent = async {
+        while progress.resends() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, resent).await.expect("what nobody acknowledges is sent again");
+    shutdown.stop();
+    let ended = tokio::time::timeout(DEADLINE, publishing).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(Error::Stopped(3))), "{ended:?}");
+}
