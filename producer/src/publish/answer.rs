@@ -64,3 +64,46 @@ pub(super) fn read(message: &Message) -> Answer {
         Err(error) => Answer::Refused(Why::Other(format!("an answer that cannot be read: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_nats::Subject;
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn answer(status: Option<StatusCode>, payload: &'static str) -> Result<u64, String> {
+        let message = Message {
+            subject: Subject::from_static("_INBOX.x.1"),
+            reply: None,
+            payload: Bytes::from_static(payload.as_bytes()),
+            headers: None,
+            status,
+            description: None,
+            length: payload.len(),
+        };
+        match read(&message) {
+            Answer::Taken(sequence) => Ok(sequence),
+            Answer::Refused(why) => Err(why.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_an_acknowledgement_and_says_why() {
+        assert_eq!(answer(None, r#"{"stream":"EVENTS","seq":7}"#), Ok(7));
+        for (status, payload, why) in [
+            (Some(StatusCode::NO_RESPONDERS), "", "nobody keeps the stream's subjects"),
+            (
+                None,
+                r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#,
+                "the stream is full",
+            ),
+            (None, r#"{"error":{"code":400,"err_code":10054,"description":"too large"}}"#, "too large"),
+            (None, r#"{"stream":"EVENTS"}"#, "without a sequence"),
+            (None, "", "cannot be read"),
+        ] {
+            let refused = answer(status, payload).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+}
