@@ -174,11 +174,27 @@ mod tests {
         for name in ["a.csv", "b.TSV", "c.csv.gz", "d.csv.part", ".e.csv", "f.txt", "g.tsv.zst"] {
             fs::write(dir.path().join(name), "x").unwrap();
         }
-        let found = Scanner::new(dir.path()).scan().unwrap();
+        fs::create_dir(dir.path().join("h.csv")).unwrap();
+        let mut scanner = Scanner::new(dir.path());
+        let found = scanner.scan().unwrap();
         assert_eq!(
             names(found.files.iter().map(|(path, _)| path)),
             ["a.csv", "b.TSV", "c.csv.gz", "g.tsv.zst"]
         );
+        // Hidden files, and those that are not complete yet, are no mistake that somebody has to know of.
+        assert_eq!(scanner.ignored, HashSet::from(["f.txt".into()]));
+    }
+
+    #[test]
+    fn a_file_is_where_its_inode_was_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, "x").unwrap();
+        let found = Scanner::new(dir.path()).list().unwrap();
+        let [(_, seen)] = &found.files[..] else { panic!("there is one file: {found:?}") };
+        assert!(found.is_at(&path, seen.inode) && found.has(&path) && found.may_have(seen.inode));
+        assert!(!found.is_at(&path, seen.inode + 1) && !found.may_have(seen.inode + 1));
+        assert!(!found.has(&dir.path().join("b.csv")));
     }
 
     #[test]
@@ -194,6 +210,12 @@ mod tests {
         let denied = |_: &DirEntry| Err(io::ErrorKind::PermissionDenied.into());
         let found = Scanner::new(dir.path()).list_by(denied).unwrap();
         assert!(found.files.is_empty() && found.is_at(&hidden, 7) && found.may_have(7) && found.has(&hidden));
+        // One that went away meanwhile is gone, and others than files to read do not matter.
+        let gone = |_: &DirEntry| Err(io::ErrorKind::NotFound.into());
+        let found = Scanner::new(dir.path()).list_by(gone).unwrap();
+        assert!(!found.is_at(&hidden, 7) && !found.may_have(7) && !found.has(&hidden));
+        fs::rename(hidden, dir.path().join("a.txt")).unwrap();
+        assert!(!Scanner::new(dir.path()).list_by(denied).unwrap().may_have(7));
     }
 
     #[test]

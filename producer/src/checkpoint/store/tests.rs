@@ -84,3 +84,20 @@ fn a_checkpoint_of_another_version_is_refused_by_name() {
     let error = Store::open(dir.path()).unwrap_err().to_string();
     assert!(error.contains("42.json") && error.contains("version 9"), "{error}");
 }
+
+#[test]
+fn how_far_rows_were_sent_is_known_as_long_as_the_file_may_be_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let file = FileId::from(42);
+    let archived = || State::Archived { target: "a.42.csv".into() };
+    for (state, is_known) in [(State::Reading, true), (State::Kept, true), (archived(), false)] {
+        store.note_ahead(file, &Ahead::of(&checkpoint(30))).unwrap();
+        store.put(Checkpoint { state: state.clone(), ..checkpoint(20) }).unwrap();
+        assert_eq!(store.ahead(file).is_some(), is_known, "{state:?}");
+    }
+    store.put(checkpoint(20)).unwrap();
+    store.note_ahead(file, &Ahead::of(&checkpoint(30))).unwrap();
+    store.truncate(file).unwrap();
+    assert_eq!(store.ahead(file), None);
+}
