@@ -219,28 +219,42 @@ async fn held_rows(bed: &Bed, file: i64) -> sqlx::Transaction<'static, sqlx::Pos
 async fn rule_acks_belong_to_an_incarnation() {
     let log = Log::listen();
     let mut bed = Bed::start().await;
-    let (first_life, second_life) = (held_rows(&bed, 7).await, held_rows(&bed, 8).await);
+    let (first_life, second_life) = ([6, 7], 8);
+    let held = [held_rows(&bed, 6).await, held_rows(&bed, 7).await];
+    let held_later = held_rows(&bed, second_life).await;
     let taken = async |bed: &Bed| {
         bed.stream.consumer_info(stream::DURABLE).await.is_ok_and(|info| info.num_ack_pending == 5)
     };
-    bed.publish_rows(rows(7, 5)).await;
-    let replica = bed.replica_with(|config| config.consumer.ack_wait = Duration::from_mins(2));
-    until("the first rows are taken", async || taken(&bed).await).await;
-    until("they are being written", async || bed.count(WAITING).await == 1).await;
+    // A row that is acknowledged, after which the consumer knows the stream.
+    bed.publish_rows(rows(5, 1)).await;
+    let replica = bed.replica_with(|config| {
+        config.consumer.ack_wait = Duration::from_mins(2);
+        config.consumer.writers = 3;
+    });
+    bed.until("select count(*) from events", 1).await;
+    until("it is acknowledged", async || bed.unread().await == (0, 0)).await;
+    let known = Instant::now();
+    for (file, waiting) in first_life.into_iter().zip(1..) {
+        bed.publish_rows(rows(file, 5)).await;
+        until("they are being written", async || bed.count(WAITING).await == waiting).await;
+    }
     bed.jetstream.delete_stream(stream::STREAM).await.unwrap();
     bed.ensure_stream().await;
-    bed.publish_rows(rows(8, 5)).await;
+    bed.publish_rows(rows(second_life, 5)).await;
     until("those of the new stream are taken", async || taken(&bed).await).await;
-    until("they are being written", async || bed.count(WAITING).await == 2).await;
+    until("they are being written", async || bed.count(WAITING).await == 3).await;
+    until("what is known of the stream is old", async || known.elapsed() > Duration::from_millis(500)).await;
 
     // What was read in the stream's earlier life commits; the new stream has other messages in those places.
-    first_life.rollback().await.unwrap();
-    bed.until("select count(*) from events", 5).await;
+    for rows in held {
+        rows.rollback().await.unwrap();
+    }
+    bed.until("select count(*) from events", 11).await;
     let said = || log.lines("stream was made again; messages of the one before are not acknowledged").len();
-    until("they are passed over, or acknowledged", async || said() > 0 || !taken(&bed).await).await;
+    until("they are passed over, or acknowledged", async || said() > 1 || !taken(&bed).await).await;
     assert_eq!(bed.unread().await, (5, 0), "rows that are in no table are acknowledged");
-    second_life.rollback().await.unwrap();
-    bed.is_whole(10).await;
+    held_later.rollback().await.unwrap();
+    bed.is_whole(16).await;
     replica.drain().await;
 }
 

@@ -1,11 +1,14 @@
 //! What cannot become an event becomes a corrupt record, and everything else goes on.
 
+use std::time::Duration;
+
+use common::config::Config;
 use common::event::Reason;
 use common::wire::{Bytes64, RejectMessage, VERSION};
 use common::{FileId, stream};
 use sqlx::Row as _;
 
-use crate::bed::{Bed, row, rows};
+use crate::bed::{Bed, Row, row, rows};
 
 #[tokio::test]
 async fn rows_that_postgres_refuses_are_found_among_good_ones() {
@@ -52,14 +55,36 @@ async fn a_refused_row_that_comes_again_changes_nothing() {
 #[tokio::test]
 async fn rule_only_data_is_corrupt_a_batch_that_is_refused_for_the_most_part_stops_the_consumer() {
     let bed = Bed::start().await;
-    bed.publish_rows(rows(7, 1_200).into_iter().map(|row| row.with(r#""price":"-1.00""#))).await;
-    // One batch, so that it is a large one.
-    let replica =
-        bed.replica_with(|config| config.batch.linger = Some(std::time::Duration::from_millis(500)));
+    bed.publish_rows(refused_first(601)).await;
+    let replica = bed.replica_with(one_batch);
     let error = replica.end().await.unwrap_err().to_string();
     assert!(error.contains("refuses more than half of a batch of 1200 rows"), "{error}");
     assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
     assert_eq!(bed.unread().await, (1_200, 0));
+}
+
+#[tokio::test]
+async fn rule_only_data_is_corrupt_a_batch_of_which_half_is_refused_goes_through() {
+    let bed = Bed::start().await;
+    bed.publish_rows(refused_first(600)).await;
+    let replica = bed.replica_with(one_batch);
+    bed.until("select count(*) from events", 600).await;
+    assert_eq!(replica.drain().await.corrupt, 600);
+}
+
+/// All 1,200 rows, so that it is a large one.
+fn one_batch(config: &mut Config) {
+    config.batch.rows = 1_200;
+    config.batch.linger = Some(Duration::from_mins(1));
+}
+
+/// 1,200 rows of one file, of which PostgreSQL refuses the first ones.
+fn refused_first(refused: usize) -> Vec<Row> {
+    let mut all = rows(7, 1_200);
+    for row in &mut all[..refused] {
+        *row = row.clone().with(r#""price":"-1.00""#);
+    }
+    all
 }
 
 #[tokio::test]
