@@ -91,7 +91,7 @@ fn a_reject_keeps_what_the_producer_found_and_a_nul_in_it_is_shown() {
 #[test]
 fn totals_that_postgresql_cannot_store_are_kept_as_a_corrupt_record() {
     let body = r#"{"v":1,"file_id":7,"revision":1,"path":"a.csv","source":"s","delimiter":";","header":["id"],"bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
-    assert!(matches!(decoded(stream::FILE, body).unwrap(), Fate::Account(_)));
+    assert!(matches!(decoded(stream::FILE, body).unwrap(), Decoded::Account(_)));
     for (part, with_nul) in [
         ("a.csv", r"a\u0000"),
         (r#""s""#, r#""\u0000""#),
@@ -105,7 +105,7 @@ fn totals_that_postgresql_cannot_store_are_kept_as_a_corrupt_record() {
 
 #[test]
 fn a_row_without_its_values_keeps_only_what_every_event_has() {
-    let Fate::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
+    let Decoded::Event(row) = decoded("events.view", EVENT).unwrap() else { panic!("no event") };
     let bare = row.without_values();
     let left: Vec<_> = bare.fields().filter_map(|(name, value)| Some((name, value?.into_owned()))).collect();
     let expected = [

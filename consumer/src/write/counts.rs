@@ -65,24 +65,24 @@ mod tests {
 
     #[test]
     fn the_totals_of_a_batch_are_those_of_all_its_files() {
-        let mut tally = Tally::default();
-        tally.add_events(7, 0, 0b11, 2);
-        tally.add_events(7, 0, 0b110, 1);
-        tally.add_events(8, 1, 0b1, 1);
-        *tally.file(Some(8)) = Added { duplicates: 2, corrupt: 3, ..*tally.file(Some(8)) };
-        *tally.file(None) = Added { duplicates: 5, corrupt: 7, ..Added::default() };
-        assert_eq!(tally.total(), Added { events: 4, duplicates: 7, corrupt: 10 });
-        assert_eq!(tally.blocks, BTreeMap::from([((7, 0), 0b111), ((8, 1), 0b1)]));
+        let mut counts = BatchCounts::default();
+        counts.add_events(7, 0, 0b11, 2);
+        counts.add_events(7, 0, 0b110, 1);
+        counts.add_events(8, 1, 0b1, 1);
+        *counts.file(Some(8)) = Added { duplicates: 2, corrupt: 3, ..*counts.file(Some(8)) };
+        *counts.file(None) = Added { duplicates: 5, corrupt: 7, ..Added::default() };
+        assert_eq!(counts.total(), Added { events: 4, duplicates: 7, corrupt: 10 });
+        assert_eq!(counts.blocks, BTreeMap::from([((7, 0), 0b111), ((8, 1), 0b1)]));
     }
 
     #[test]
     fn rows_that_were_there_already_are_conflicts_and_rejected_ones_are_none() {
-        let mut tally = Tally::default();
-        tally.add_events(7, 0, 0b1, 1);
-        tally.file(Some(7)).corrupt = 1;
-        assert!(!tally.has_conflicts());
-        assert!(Tally { redelivered: 1, ..Tally::default() }.has_conflicts());
-        tally.file(Some(7)).duplicates = 1;
-        assert!(tally.has_conflicts());
+        let mut counts = BatchCounts::default();
+        counts.add_events(7, 0, 0b1, 1);
+        counts.file(Some(7)).corrupt = 1;
+        assert!(!counts.has_conflicts());
+        assert!(BatchCounts { redelivered: 1, ..BatchCounts::default() }.has_conflicts());
+        counts.file(Some(7)).duplicates = 1;
+        assert!(counts.has_conflicts());
     }
 }
