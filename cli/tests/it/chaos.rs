@@ -15,7 +15,7 @@ async fn strikes_of_every_kind_lose_nothing_and_double_nothing() {
     // With this seed each kind of strike on processes comes before the sixth kill. How many rows are written, what is
     // redelivered and how long it takes depends on the machine, and is not asserted.
     let ended =
-        bed.run(&["chaos", "--kills", "6", "--seed", "50", "--events-per-second", "500", "--json"]).await;
+        bed.run(&["chaos", "--kills", "6", "--seed", "200", "--events-per-second", "500", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["ok"], &report["interrupted"]), (&json!(true), &json!(false)));
@@ -68,8 +68,8 @@ async fn a_signal_ends_the_faults_and_there_is_a_verdict() {
 async fn a_killed_chaos_leaves_no_process() {
     let bed = Bed::new();
     // This seed stops PostgreSQL with all its processes first, for 1.5 s.
-    let mut chaos = bed.start(&["chaos", "--seed", "11854"]);
-    chaos.until_said("stop PostgreSQL for 1487 ms").await;
+    let mut chaos = bed.start(&["chaos", "--seed", "4191"]);
+    chaos.until_said("stop PostgreSQL for 1493 ms").await;
     let run = bed.data().join("chaos");
     let run = run.join(&names(&run)[0]);
     let is_any_held = |dir: &Path| names(dir).iter().any(|name| is_held(dir, name));

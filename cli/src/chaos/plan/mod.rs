@@ -1,6 +1,6 @@
 //! A seed enters; what happens to what, when and for how long leaves. The same seed gives the same plan.
 //!
-//! Faults are drawn from a deck, so that each kind comes within some forty rounds, in another order with each seed. What
+//! Faults are drawn from a deck, so that each kind comes within 35 rounds, in another order with each seed. What
 //! is done to files is not part of it: that follows the pace of rows.
 
 mod fault; // what is struck, how, for how long
@@ -23,16 +23,17 @@ const MAX_PAUSE_MS: u64 = 1_000;
 const PAIR_PROBABILITY: f64 = 0.12;
 /// How often the time to recover is measured.
 const MEASURED_PROBABILITY: f64 = 0.5;
-/// How many of each are in the deck.
-const DECK: [(Card, usize); 7] = [
-    (Card::One(Kind::Kill), 15),
-    (Card::KillInFlight, 5),
-    (Card::One(Kind::Stop), 4),
-    (Card::One(Kind::Network), 6),
-    (Card::One(Kind::Fill), 2),
-    (Card::One(Kind::Store), 1),
-    (Card::One(Kind::Restore), 1),
+/// How many of each kind are in the deck.
+const DECK: [(Kind, usize); 6] = [
+    (Kind::Kill, 14),
+    (Kind::Stop, 4),
+    (Kind::Network, 6),
+    (Kind::Fill, 2),
+    (Kind::Store, 1),
+    (Kind::Restore, 1),
 ];
+/// How many of them come with one [`Card::KillInFlight`].
+const OTHERS: usize = 4;
 /// How long the producer's messages cannot arrive before it is killed: longer than `tail.checkpoint_every`, so that a
 /// checkpoint that had passed them would be on disk.
 const IN_FLIGHT_MS: RangeInclusive<u64> = 700..=1_500;
@@ -78,13 +79,18 @@ impl Plan {
     /// The next card; `None` where only files are struck.
     fn draw(&mut self) -> Option<Card> {
         if self.deck.is_empty() {
-            let is_chosen = |(card, _): &&(Card, usize)| match card {
-                Card::One(kind) => self.kinds.contains(kind),
-                Card::KillInFlight => self.kinds.contains(&Kind::Kill),
-            };
-            let cards = DECK.iter().filter(is_chosen);
-            self.deck = cards.flat_map(|(card, count)| std::iter::repeat_n(*card, *count)).collect();
-            self.deck.shuffle(&mut self.random);
+            let chosen = DECK.iter().filter(|(kind, _)| self.kinds.contains(kind));
+            let mut cards: Vec<Card> =
+                chosen.flat_map(|(kind, count)| std::iter::repeat_n(Card::One(*kind), *count)).collect();
+            cards.shuffle(&mut self.random);
+            for others in cards.chunks(OTHERS) {
+                let start = self.deck.len();
+                self.deck.extend(others);
+                if self.kinds.contains(&Kind::Kill) {
+                    let at = self.random.random_range(start..=self.deck.len());
+                    self.deck.insert(at, Card::KillInFlight);
+                }
+            }
         }
         self.deck.pop()
     }
