@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use ledger::commits::CommitFilter;
 
-use super::{FaultRunner, LOOK};
+use super::{Back, FaultRunner, LOOK};
 use crate::chaos::plan::Victim;
 use crate::chaos::processes::{Part, ending, replica};
 
@@ -19,14 +19,17 @@ const HEALING: Duration = Duration::from_mins(10);
 const REFUSED: i32 = 1;
 
 impl FaultRunner<'_> {
-    /// Copies, lets rows come for `age`, puts back, heals. Gives the moment at which consumers could go on.
+    /// Copies, lets rows come for `age` after the first commit, puts back, heals. Gives the moment at which consumers could go on.
     pub(super) async fn restore(&mut self, age: Duration) -> anyhow::Result<DateTime<Utc>> {
         if !self.settle(Duration::ZERO).await? {
             return Ok(self.clock.now());
         }
         self.cluster.kill(Victim::Postgres).await?;
         self.cluster.sandbox.copy_cluster().await?;
+        let copied = Back { victim: Victim::Postgres, is_fetched: false, since: self.clock.now() };
         self.cluster.start_again(Victim::Postgres).await?;
+        // On a slow machine nothing would be committed in that time, and nothing lost.
+        self.recovery(copied).await?;
         self.rest(age).await;
         self.revive().await?;
 
