@@ -33,6 +33,8 @@ pub enum Table {
         /// The id of the event that it repeats.
         event_id: Uuid,
         content: String,
+        /// Whether they are said to differ from those of the event.
+        differs: bool,
     },
     /// The bytes of the row.
     Corrupt(Vec<u8>),
@@ -67,7 +69,11 @@ fn outcome(row: &PgRow) -> sqlx::Result<RowOutcome> {
     let content = || row.try_get("content");
     let table = match row.try_get("outcome")? {
         "event" => Table::Events { event_id: row.try_get("event_id")?, content: content()? },
-        "duplicate" => Table::Duplicates { event_id: row.try_get("event_id")?, content: content()? },
+        "duplicate" => Table::Duplicates {
+            event_id: row.try_get("event_id")?,
+            content: content()?,
+            differs: row.try_get("differs")?,
+        },
         _ => Table::Corrupt(row.try_get("raw")?),
     };
     Ok(RowOutcome { file_id: row.try_get("file_id")?, row: row.try_get("source_row")?, table })

@@ -13,8 +13,10 @@
 //!   had moved to the archive between two steps of the writer.
 //! - No row is in two tables, no two `file_id`s have the same content, and there are no more of them than contents;
 //!   what is beyond that is *twice*.
-//! - The `event_id` of each row in `duplicates` is in `events`; otherwise it is *lost*.
+//! - The `event_id` of each row in `duplicates` is in `events`; otherwise it is *lost*. It says that it differs where
+//!   the columns of the two rows are not the same; otherwise it is *wrong*. Which of them is the event does not matter.
 
+mod differs;
 mod reading;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use ledger::row_outcomes::{RowOutcome, Table};
 use serde::Serialize;
 
 use super::expected::{Expected, WrittenFile};
+use differs::Differs;
 use reading::{Reading, read};
 
 /// How many rows are named.
@@ -67,17 +70,26 @@ pub(super) struct Comparison<'a> {
     expected: &'a Expected,
     /// By the number of the file.
     readings: BTreeMap<usize, Vec<Reading>>,
+    differs: Differs,
     findings: Findings,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(expected: &'a Expected) -> Self {
-        Self { expected, readings: BTreeMap::new(), findings: Findings::default() }
+        Self {
+            expected,
+            readings: BTreeMap::new(),
+            differs: Differs::default(),
+            findings: Findings::default(),
+        }
     }
 
     /// The rows of one `file_id`, in order.
     pub(super) fn add(&mut self, rows: &[RowOutcome]) {
         let Some(first) = rows.first() else { return };
+        for row in rows {
+            self.differs.add(row);
+        }
         let number = rows.iter().find_map(|row| number(&row.table));
         let file = number.and_then(|number| self.expected.files.get(number));
         let (Some(file_id), Some(number), Some(file)) = (first.file_id, number, file) else {
@@ -96,6 +108,7 @@ impl<'a> Comparison<'a> {
             let readings = self.readings.remove(&number).unwrap_or_default();
             self.compare_file(file, &readings);
         }
+        self.differs.compare(&mut self.findings);
         self.findings
     }
 

@@ -102,7 +102,7 @@ fn row_end(rows: Rows, content: &Content, bytes: &[u8], start: usize, table: &Ta
 
 fn is_row(rows: Rows, content: &Content, line: &[u8], table: &Table) -> bool {
     match (rows.parse(content.of(), line), table) {
-        (Some(good), Table::Events { event_id, content } | Table::Duplicates { event_id, content }) => {
+        (Some(good), Table::Events { event_id, content } | Table::Duplicates { event_id, content, .. }) => {
             good.event_id == *event_id && good.content == *content
         }
         (None, Table::Corrupt(raw)) => line == raw,

@@ -145,3 +145,33 @@ fn of_earlier_contents_rows_may_be_missing_and_of_the_last_one_none() {
     expected.files[0].is_removed = true;
     assert_eq!(compare(&expected, &[&before[..9]]), (0, 0, 0));
 }
+
+#[test]
+fn a_duplicate_says_whether_it_differs_from_its_event() {
+    let expected = expected();
+    // Every row whose event_id an earlier one has is its duplicate.
+    let rows = |is_right: bool| -> Vec<RowOutcome> {
+        let mut events = BTreeMap::new();
+        let mut mark = |mut row: RowOutcome| {
+            if let Table::Events { event_id, content } = &row.table {
+                let event = events.entry(*event_id).or_insert_with(|| (content.clone(), row.row));
+                if event.1 != row.row {
+                    let (event_id, content) = (*event_id, content.clone());
+                    let differs = (event.0 != content) == is_right;
+                    row.table = Table::Duplicates { event_id, content, differs };
+                }
+            }
+            row
+        };
+        all(&expected).into_iter().map(&mut mark).collect()
+    };
+    let right = rows(true);
+    let differing = |expected: bool| {
+        let is_one =
+            |row: &&RowOutcome| matches!(row.table, Table::Duplicates { differs, .. } if differs == expected);
+        right.iter().filter(is_one).count() as u64
+    };
+    assert!(differing(true) > 0 && differing(false) > 0);
+    assert_eq!(compare(&expected, &[&right]), (0, 0, 0));
+    assert_eq!(compare(&expected, &[&rows(false)]), (0, 0, differing(true) + differing(false)));
+}
