@@ -1,5 +1,7 @@
 //! Producer and consumers as processes of their own, with services that somebody else runs.
 
+use async_nats::jetstream;
+use common::stream::{DURABLE, STREAM};
 use rustix::process::Signal;
 use sandbox::{Nats, Options, testing};
 
@@ -14,6 +16,9 @@ async fn a_producer_and_two_consumers_do_what_up_does() {
     let made = ["--count", "10000", "--seed", "7", "--dirty-rate", "0.02", "--duplicate-rate", "0.02"];
     let consumers =
         ["one", "two"].map(|name| bed.start(&["consumer", "run", "--replica", name, "--rows", "200"]));
+    // Before there are any, so that neither takes all of them.
+    let jetstream = jetstream(&nats.url()).await;
+    until("both ask for rows", async || requests(&jetstream).await == 2).await;
     let producer = bed.start(&[&["producer", "run"], &made[..]].concat());
     until("every file is closed and archived", async || {
         let archive = bed.data().join("archive");
@@ -41,6 +46,12 @@ async fn a_producer_and_two_consumers_do_what_up_does() {
     let ended = other.run(&[&["up"], &made[..]].concat()).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(other.totals().await, apart);
+}
+
+/// How many requests for messages wait at the consumers' durable: one for each replica that has received nothing.
+async fn requests(jetstream: &jetstream::Context) -> usize {
+    let Ok(events) = jetstream.get_stream(STREAM).await else { return 0 };
+    events.consumer_info(DURABLE).await.map_or(0, |durable| durable.num_waiting)
 }
 
 #[tokio::test]

@@ -63,9 +63,11 @@ async fn a_database_that_stands_still_fills_the_stream_and_then_the_tailer_waits
     })
     .await;
     let after = [memory(&producer), memory(&consumer)];
-    // The tailer holds a window and a few chunks; the consumer its queue. Neither takes more the longer it waits.
-    for (before, after) in before.into_iter().zip(after).filter_map(|(before, after)| before.zip(after)) {
-        assert!(after < 128 && after <= before + 8, "{before} MiB became {after} MiB");
+    // The tailer holds a window and a few chunks, and had them when the stream was full. The consumer may have filled its
+    // queue of 12 MiB only since then. Neither takes more the longer it waits.
+    for ((before, after), more) in before.into_iter().zip(after).zip([8, 24]) {
+        let Some((before, after)) = before.zip(after) else { continue };
+        assert!(after < 128 && after <= before + more, "{before} MiB became {after} MiB");
     }
 
     lock.rollback().await.unwrap();

@@ -114,7 +114,8 @@ async fn an_emptied_table_is_rebuilt_from_the_stream() {
 #[tokio::test]
 async fn a_replay_that_is_killed_goes_on() {
     let Stack { bed, _nats } = filled("9000", &[]).await;
-    let options = ["replay", "--into", "copy", "--rate", "2000", "--json"];
+    // Minutes, so that it is killed before its end however slow the machine is.
+    let options = ["replay", "--into", "copy", "--rate", "40", "--json"];
     let running = bed.start(&options);
     until("some rows are there", async || {
         let asked = bed.run(&["psql", "-XAtc", "select count(*) > 0 from copy"]).await;
