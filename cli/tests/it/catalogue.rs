@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MEMBERS: [&str; 5] = ["common", "producer", "consumer", "sandbox", "cli"];
+const MEMBERS: [&str; 6] = ["common", "producer", "ledger", "consumer", "sandbox", "cli"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
