@@ -27,11 +27,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::ledger::Ledger;
 use crate::lock::{self, Lock};
 use crate::publish::Publisher;
 use crate::purge;
 pub use error::Error;
-use ledger::Ledger;
 pub use look::{Before, Position};
 use outlet::Outlet;
 pub use progress::Progress;
