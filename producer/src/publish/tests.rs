@@ -2,6 +2,8 @@ use std::path::Path;
 
 use common::FileId;
 use futures::TryStreamExt as _;
+use sandbox::testing::{Proxy, Way};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::tail::identity::Identity;
@@ -35,12 +37,7 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
     let publishing = tokio::spawn(publisher.await.unwrap().run(chunks, Shutdown::new()));
     sender.send(chunk(0, 5)).await.unwrap();
     let reached = || store.of_file(FileId::from(1)).map_or(0, |checkpoint| checkpoint.reached.row);
-    let first = async {
-        while reached() < 5 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, first).await.expect("the first row is acknowledged");
+    until("the first row is acknowledged", || reached() >= 5).await;
 
     nats.jetstream.delete_stream(stream::STREAM).await.unwrap();
     let woken = tokio::time::timeout(DEADLINE, woken.recv()).await.expect("the loss is noticed");
@@ -55,32 +52,77 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
     assert_eq!(there, [("events.view".to_owned(), 1)]);
 }
 
-#[tokio::test]
-async fn a_publisher_that_is_stopped_says_how_many_messages_nobody_has_acknowledged() {
-    let (server, dir) = (sandbox::testing::nats().await, tempfile::tempdir().unwrap());
-    let proxy = sandbox::testing::Proxy::to(&server.url()).await;
-    let mut config = Config::default();
-    config.nats.url = Some(proxy.url());
-    config.publish.window = 2;
-    config.publish.ack_timeout = Duration::from_millis(100);
-    let nats = common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap();
-    let (_, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await.unwrap();
-    let store = Arc::new(Store::open(dir.path()).unwrap());
-    let ((wakes, _woken), (sender, chunks)) = (mpsc::channel(1), mpsc::channel(4));
-    let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::new());
-    let publisher = Publisher::new(nats, config, store, progress.clone(), wakes, incarnation).await.unwrap();
-    // Nothing that the broker says comes back.
-    proxy.hold(sandbox::testing::Way::ToClient);
-    let Chunk { generation, messages, marks } = chunk(0, 3);
-    sender.send(Chunk { generation, messages: vec![messages[0].clone(); 3], marks }).await.unwrap();
-    let publishing = tokio::spawn(publisher.run(chunks, shutdown.clone()));
-    let resent = async {
-        while progress.resends() == 0 {
+/// A publisher that has sent messages again, since nothing that the broker says reaches it.
+struct Unanswered {
+    _server: sandbox::Nats,
+    _dir: tempfile::TempDir,
+    proxy: Proxy,
+    progress: Arc<Progress>,
+    shutdown: Shutdown,
+    _chunks: mpsc::Sender<Chunk>,
+    _woken: mpsc::Receiver<Wake>,
+    publishing: JoinHandle<Result<(), Error>>,
+}
+
+impl Unanswered {
+    async fn start(window: usize, messages: usize) -> Self {
+        let (server, dir) = (sandbox::testing::nats().await, tempfile::tempdir().unwrap());
+        let proxy = Proxy::to(&server.url()).await;
+        let mut config = Config::default();
+        config.nats.url = Some(proxy.url());
+        config.publish.window = window;
+        config.publish.ack_timeout = Duration::from_millis(100);
+        let nats = common::nats::connect(&config.nats, "test", &Shutdown::new()).await.unwrap();
+        let (_, incarnation) = stream::ensure(&nats.jetstream, &config.stream).await.unwrap();
+        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let ((wakes, woken), (sender, chunks)) = (mpsc::channel(1), mpsc::channel(4));
+        let (progress, shutdown) = (Arc::new(Progress::default()), Shutdown::new());
+        let publisher =
+            Publisher::new(nats, config, store, progress.clone(), wakes, incarnation).await.unwrap();
+        proxy.hold(Way::ToClient);
+        let Chunk { generation, messages: one, marks } = chunk(0, 3);
+        let chunk = Chunk { generation, messages: vec![one[0].clone(); messages], marks };
+        sender.send(chunk).await.unwrap();
+        let publishing = tokio::spawn(publisher.run(chunks, shutdown.clone()));
+        until("what nobody acknowledges is sent again", || progress.resends() > 0).await;
+        Self {
+            _server: server,
+            _dir: dir,
+            proxy,
+            progress,
+            shutdown,
+            _chunks: sender,
+            _woken: woken,
+            publishing,
+        }
+    }
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, resent).await.expect("what nobody acknowledges is sent again");
-    shutdown.stop();
-    let ended = tokio::time::timeout(DEADLINE, publishing).await.expect("it ends").unwrap();
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("waited too long: {what}"));
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_stopped_says_how_many_messages_nobody_has_acknowledged() {
+    // Two of them are in flight.
+    let unanswered = Unanswered::start(2, 3).await;
+    unanswered.shutdown.stop();
+    let ended = tokio::time::timeout(DEADLINE, unanswered.publishing).await.expect("it ends").unwrap();
     assert!(matches!(ended, Err(Error::Stopped(3))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn rule_no_silent_stall_while_the_broker_answers_nothing() {
+    let unanswered = Unanswered::start(10, 1).await;
+    let soon = || Instant::now() + WITHOUT_ANSWER + Duration::from_secs(1);
+    let stuck = || unanswered.progress.health().stuck(soon());
+    assert_eq!(stuck(), ["publish"], "sending again is no progress");
+    unanswered.proxy.mend();
+    until("the answer is there", || unanswered.progress.messages() == 1).await;
+    until("it has nothing to do", || stuck().is_empty()).await;
 }
