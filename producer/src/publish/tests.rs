@@ -54,7 +54,7 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
 
 /// A publisher that has sent messages again, since nothing that the broker says reaches it.
 struct Unanswered {
-    _server: sandbox::Nats,
+    server: sandbox::Nats,
     _dir: tempfile::TempDir,
     proxy: Proxy,
     progress: Arc<Progress>,
@@ -81,20 +81,12 @@ impl Unanswered {
             Publisher::new(nats, config, store, progress.clone(), wakes, incarnation).await.unwrap();
         proxy.hold(Way::ToClient);
         let Chunk { generation, messages: one, marks } = chunk(0, 3);
-        let chunk = Chunk { generation, messages: vec![one[0].clone(); messages], marks };
+        let numbered = |number| Mapped { subject: format!("events.view{number}").into(), ..one[0].clone() };
+        let chunk = Chunk { generation, messages: (1..=messages).map(numbered).collect(), marks };
         sender.send(chunk).await.unwrap();
         let publishing = tokio::spawn(publisher.run(chunks, shutdown.clone()));
         until("what nobody acknowledges is sent again", || progress.resends() > 0).await;
-        Self {
-            _server: server,
-            _dir: dir,
-            proxy,
-            progress,
-            shutdown,
-            _chunks: sender,
-            _woken: woken,
-            publishing,
-        }
+        Self { server, _dir: dir, proxy, progress, shutdown, _chunks: sender, _woken: woken, publishing }
     }
 }
 
@@ -125,4 +117,26 @@ async fn rule_no_silent_stall_while_the_broker_answers_nothing() {
     unanswered.proxy.mend();
     until("the answer is there", || unanswered.progress.messages() == 1).await;
     until("it has nothing to do", || stuck().is_empty()).await;
+}
+
+#[tokio::test]
+async fn no_more_messages_than_the_window_holds_are_sent_before_one_is_acknowledged() {
+    let unanswered = Unanswered::start(2, 5).await;
+    let config = common::config::Nats { url: Some(unanswered.server.url()), ..Config::default().nats };
+    let nats = common::nats::connect(&config, "test", &Shutdown::new()).await.unwrap();
+    let subjects = async || -> Vec<String> {
+        let events = nats.jetstream.get_stream(stream::STREAM).await.unwrap();
+        events
+            .info_with_subjects(">")
+            .await
+            .unwrap()
+            .map_ok(|(subject, _)| subject)
+            .try_collect()
+            .await
+            .unwrap()
+    };
+    assert_eq!(subjects().await.len(), 2);
+    unanswered.proxy.mend();
+    until("all are acknowledged", || unanswered.progress.messages() == 5).await;
+    assert_eq!(subjects().await.len(), 5);
 }
