@@ -18,6 +18,7 @@ pub mod wire;
 mod backoff;
 mod clock;
 mod outage;
+mod problem;
 mod ready;
 mod report;
 mod rows;

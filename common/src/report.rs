@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 
 use crate::printable::{Printable, PrintableLines, json_escaped};
+use crate::problem::Problem;
 use crate::secrets::{self, By};
 
 /// Why an answer could not be printed, once it could not.
@@ -55,7 +56,7 @@ impl Exit {
                 // Only a few errors have several lines. Further ones are indented: none looks like a line of its own.
                 let text = with_causes(error.as_ref()).trim_end().replace('\n', "\n  ");
                 eprint_line(&secrets::hidden(&format!("error: {text}"), By::Others));
-                let wrong_use = error.chain().any(|cause| cause.is::<crate::config::Problem>());
+                let wrong_use = error.chain().any(|cause| cause.is::<Problem>());
                 if wrong_use { Self::WrongUse } else { Self::Failed }
             }
         }

@@ -15,7 +15,7 @@ use common::config::OnClose;
 use common::{FileId, fault};
 
 use crate::checkpoint::{self, Checkpoint, State, Store};
-use crate::tail::identity::Seen;
+use crate::file::identity::FileStat;
 use moving::{copy_without_replacing, move_without_replacing, put_back, remove_and_sync};
 pub(crate) use recover::recover;
 
@@ -45,7 +45,7 @@ pub(crate) enum Put {
 pub(crate) fn put_away(
     store: &Store,
     checkpoint: Checkpoint,
-    announced: Seen,
+    announced: FileStat,
     on_close: OnClose,
     archive_dir: &Path,
 ) -> Result<Put, Error> {
@@ -69,7 +69,7 @@ pub(crate) fn put_away(
 struct Leaving<'a> {
     store: &'a Store,
     checkpoint: Checkpoint,
-    announced: Seen,
+    announced: FileStat,
 }
 
 impl Leaving<'_> {
@@ -181,7 +181,7 @@ pub(crate) fn bring_back(
     store: &Store,
     checkpoint: Checkpoint,
     target: &Path,
-    announced: Seen,
+    announced: FileStat,
 ) -> Result<(), Error> {
     let path = checkpoint.path.clone();
     let mut file = Leaving { store, checkpoint, announced };
@@ -193,22 +193,22 @@ pub(crate) fn bring_back(
 }
 
 /// Whether the file in the archive, which was as `announced`, has more bytes by now.
-pub(crate) fn has_grown(target: &Path, announced: Seen) -> bool {
-    let found = fs::metadata(target).map(|found| Seen::from(&found));
+pub(crate) fn has_grown(target: &Path, announced: FileStat) -> bool {
+    let found = fs::metadata(target).map(|found| FileStat::from(&found));
     found.is_ok_and(|found| found.inode == announced.inode && found.size > announced.size)
 }
 
 /// Whether the file at `path` is as it was before its end was read. It is opened, since some network file systems
 /// look at their server only then.
-fn is_as_announced(path: &Path, announced: Seen) -> bool {
+fn is_as_announced(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
-    found.is_ok_and(|found| Seen::from(&found) == announced)
+    found.is_ok_and(|found| FileStat::from(&found) == announced)
 }
 
 /// The same for a file that was renamed meanwhile.
-pub(crate) fn is_as_moved(path: &Path, announced: Seen) -> bool {
+pub(crate) fn is_as_moved(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
-    found.is_ok_and(|found| Seen::from(&found).is_same_but_for_its_name(&announced))
+    found.is_ok_and(|found| FileStat::from(&found).is_same_but_for_its_name(&announced))
 }
 
 /// `orders.csv.gz` of file 42 is `orders.42.csv.gz` in the archive, so that a file of the same name can come again.

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{self, Checkpoint, Limits, Reached};
+use crate::checkpoint::{self, Checkpoint, Limits};
+use crate::csv::header;
+use crate::file::Position;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
+use crate::file::identity::Identity;
+use crate::file::links::Link;
+use crate::map::resolve::{self, MappedFile};
 use crate::map::{Mapped, Mapping, Unmappable, source_of};
-use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
-use crate::tail::followed::UNFINISHED;
-use crate::tail::head;
-use crate::tail::identity::Identity;
-use crate::tail::links::Link;
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::settle;
+use crate::tail::tailed_file::UNFINISHED;
 
 /// How many rejected rows are told.
 const EXAMPLES: usize = 5;
@@ -97,16 +98,16 @@ pub(crate) fn read(
     config: &Config,
     path: &Path,
     mut each: impl FnMut(i64, Mapped),
-) -> Result<(Arc<Mapping>, Reached), Error> {
+) -> Result<(Arc<Mapping>, Position), Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
     let source = source_of(config, path);
     let (mut buffer, seen) =
-        fs::canonicalize(path).and_then(|path| Buffer::open(&path, &Reached::default())).map_err(read)?;
+        fs::canonicalize(path).and_then(|path| Buffer::open(&path, &Position::default())).map_err(read)?;
     let mut got = buffer.fill().map_err(read)?;
-    let splitter = settle::splitter(&source, path, buffer.rest());
+    let splitter = resolve::splitter(&source, path, buffer.rest());
     let head = loop {
-        match head::find(buffer.rest(), splitter, got == Got::End).map_err(parked)? {
+        match header::find(buffer.rest(), splitter, got == Got::End).map_err(parked)? {
             Some(head) => break head,
             None if got == Got::More => got = buffer.fill().map_err(read)?,
             None if got == Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
@@ -115,9 +116,9 @@ pub(crate) fn read(
     };
     let of_file = |file| {
         let known = checkpoint::load(&config.checkpoint_dir()).ok()?;
-        known.into_iter().find(|one| one.file_id == file)
+        known.into_iter().find(|one| one.file_id == file).map(MappedFile::from)
     };
-    let mapping = settle::mapping(config, &source, splitter.delimiter, (&head, buffer.rest()), of_file)
+    let mapping = resolve::mapping(config, &source, splitter.delimiter, (&head, buffer.rest()), of_file)
         .map_err(|Unmappable(why)| parked(why))?;
     let mapping = Arc::new(mapping);
     buffer.advance(head.rows_begin);

@@ -1,30 +1,33 @@
 //! Makes CSV files, and takes CSV files to the stream, each row once or again until it is acknowledged.
 //!
-//! A row passes these modules in order; `pipeline` wires them. `tail` finds files and reads complete records, `map`
-//! makes each a message, `publish` sends it and `window` remembers it until the stream has it, `checkpoint` keeps how
-//! far a file has come. When the consumer says through `closed` that every row is in a table, `archive` puts the file
-//! away. `generate` and `land` come before all that: they make files where nobody else does.
+//! A row passes these modules in order; `pipeline` wires them. `tail` finds files and reads complete records, with what
+//! `file` knows of bytes and `csv` of records; `map` makes each a message; `publish` sends it and keeps it in flight until
+//! the stream has acknowledged it; `checkpoint` keeps how far a file has come. When the consumer announces through
+//! `closed` that every row is in a table, `archive` puts the file away. `generate` and `land` come before all that: they
+//! make files where nobody else does.
 
 pub mod generate;
 mod land;
 
-mod tail;
+mod file;
+mod csv;
 mod map;
+mod wake;
+mod tail;
 mod publish;
-mod window;
 mod checkpoint;
 mod closed;
 mod archive;
 
-mod loss;
+mod stream_loss;
 mod lock;
 mod purge;
 mod progress;
 mod check;
-pub mod mend; // rejected rows on their way to a person and back
+pub mod rejects; // rejected rows on their way to a person and back
 mod positions; // all of them forgotten
 mod known; // what checkpoints tell, for those who only look
-pub mod locate; // one row of a file, read again
+pub mod row_lookup; // one row of a file, read again
 pub mod heal; // what the database lacks, published again
 mod pipeline;
 

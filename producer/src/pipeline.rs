@@ -18,7 +18,7 @@ use crate::checkpoint::{self, Store};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
 use crate::tail::{self, Context, MaxPayload, Outcome};
-use crate::{archive, closed, lock, loss, purge};
+use crate::{archive, closed, lock, purge, stream_loss};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
@@ -90,9 +90,9 @@ pub async fn tail(
         .filter_map(|checkpoint| checkpoint.stream)
         .max_by_key(|then| (then.created, then.last_sequence));
     if let Some(then) = latest
-        && loss::is_lost(&events, incarnation, &then).await
+        && stream_loss::is_lost(&events, incarnation, &then).await
     {
-        let files = loss::rewind(&store)?;
+        let files = stream_loss::rewind(&store)?;
         tracing::warn!(
             files,
             last_acknowledged = then.last_sequence,

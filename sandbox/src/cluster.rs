@@ -14,8 +14,10 @@ use crate::account::{self, Account};
 use crate::error::failed;
 use crate::hex::hex;
 use crate::locate::Programs;
-use crate::postgres::CLUSTER;
 use crate::{Error, command, password};
+
+/// The cluster, or a link to it; and the one that is being made.
+pub(crate) const CLUSTER: &str = "postgres";
 
 /// Where root's clusters go when their directory cannot be entered by the user who runs them.
 const ELSEWHERE: &str = "/var/lib/millrace/clusters";

@@ -11,13 +11,14 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
 use crate::Error;
 use crate::log::{Held, Log};
+use crate::wait::until;
 
 pub(crate) const SHELL: &str = "/bin/sh";
 const SCRIPT: &str = include_str!("guard.sh");
@@ -27,9 +28,6 @@ const START: Duration = Duration::from_mins(2);
 const STOP: Duration = Duration::from_secs(30);
 /// How long it may take when not asked any more; the script kills it before.
 const END: Duration = Duration::from_secs(5);
-
-/// Between two looks at something that does not tell; the first ones follow each other faster.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The signals that a service understands, by name.
 pub(crate) struct Signals {
@@ -157,22 +155,6 @@ impl Drop for Guard {
         if let Err(error) = self.end() {
             tracing::warn!(%error, "service outlives its owner");
         }
-    }
-}
-
-/// Asks again and again until the answer is yes or the time is over.
-pub(crate) fn until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    let mut pause = Duration::from_millis(5);
-    loop {
-        if done() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -4,12 +4,11 @@ use std::env;
 use std::fs;
 use std::path::{self, Path, PathBuf};
 
-use crate::aside::aside;
 use crate::error::failed;
 use crate::fetch::fetch;
 use crate::progress::Progress;
 use crate::version::Version;
-use crate::{Error, Options, state, wheels};
+use crate::{Error, Options, wheels};
 
 const LEAST_NATS: Version = Version::new(2, 12);
 const LEAST_POSTGRES: Version = Version::new(14, 0);
@@ -76,21 +75,6 @@ pub(crate) fn postgres(
     Ok(installed.swap_remove(0))
 }
 
-/// The psql that fits: next to the PostgreSQL in use, else an installed one, else a fetched one.
-pub async fn psql(options: &Options) -> Result<PathBuf, Error> {
-    let options = options.clone();
-    aside(move || {
-        let in_use = state::postgres_bin(&options.data_dir);
-        let installed = || search_path().into_iter().find(|dir| dir.join("psql").is_file());
-        let bin = match in_use.or_else(|| options.postgres_bin.clone()).or_else(installed) {
-            Some(bin) => bin,
-            None => postgres(&options, None, &Progress::default())?.bin,
-        };
-        Ok(bin.join("psql"))
-    })
-    .await
-}
-
 /// Services run in other directories than ours, so a relative path is made absolute; a mere name is looked up in PATH.
 fn anywhere(named: &Path) -> Result<PathBuf, Error> {
     if named.components().count() == 1 {
@@ -126,7 +110,7 @@ fn installed() -> Vec<Programs> {
     search_path().into_iter().filter_map(usable).chain(elsewhere).collect()
 }
 
-fn search_path() -> Vec<PathBuf> {
+pub(crate) fn search_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).filter(|dir| dir.is_absolute()).collect()
 }

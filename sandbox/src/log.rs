@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::failed;
-use crate::guard::until;
+use crate::wait::until;
 use crate::{Error, command};
 
 /// How long a predecessor may take to end.

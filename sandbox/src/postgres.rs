@@ -17,8 +17,6 @@ use crate::{Error, Options, command, password, port};
 
 pub(crate) const NAME: &str = "PostgreSQL";
 pub(crate) const LEFT: [&str; 3] = ["postgres.secret", "postgres.log", "postgres.port"];
-/// The cluster, or a link to it; and the one that is being made.
-pub(crate) const CLUSTER: &str = "postgres";
 pub(crate) const PARTIAL: &str = "postgres.partial";
 /// A copy of the cluster from an earlier time.
 pub(crate) const COPY: &str = "postgres.copy";

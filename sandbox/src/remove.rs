@@ -26,7 +26,7 @@ pub fn remove(options: &Options) -> Result<(), Error> {
     cluster::remove_elsewhere(&dir)?;
     delete(&dir.join(nats::STORE).join("jetstream"))?;
     remove_empty(&dir.join(nats::STORE))?;
-    for name in [postgres::CLUSTER, postgres::PARTIAL, postgres::COPY] {
+    for name in [cluster::CLUSTER, postgres::PARTIAL, postgres::COPY] {
         // What is no cluster is somebody else's. One that lies elsewhere is a link here.
         let path = dir.join(name);
         if path.is_symlink() || name == postgres::PARTIAL || path.join("PG_VERSION").is_file() {

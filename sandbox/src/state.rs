@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::failed;
-use crate::guard::until;
-use crate::{Error, Services, nats, password, postgres};
+use crate::wait::until;
+use crate::{Error, Services, cluster, nats, password, postgres};
 
 pub(crate) const LEFT: [&str; 5] =
     ["running.json", "running.partial", "password", "password.partial", "lock"];
@@ -54,7 +54,7 @@ pub(crate) fn directory(data_dir: &Path) -> PathBuf {
 pub fn holds(data_dir: &Path, services: Services) -> bool {
     let dir = directory(data_dir);
     let has = |name: &str| fs::symlink_metadata(dir.join(name)).is_ok();
-    (!services.nats || has(nats::STORE)) && (!services.postgres || has(postgres::CLUSTER))
+    (!services.nats || has(nats::STORE)) && (!services.postgres || has(cluster::CLUSTER))
 }
 
 /// Whether services were ever started there, which leaves a lock with a process id.

@@ -5,7 +5,7 @@ use common::config::Config;
 use common::origin::Row;
 use common::printable::printable;
 use ledger::row_history::RowHistory;
-use producer::locate::{Located, ReadAs};
+use producer::row_lookup::{Located, ReadAs};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -85,7 +85,9 @@ impl Story {
             (None, None) => (None, None),
             (None, Some(origin)) => {
                 let config = config.clone();
-                match tokio::task::spawn_blocking(move || producer::locate::locate(&config, origin)).await? {
+                match tokio::task::spawn_blocking(move || producer::row_lookup::locate(&config, origin))
+                    .await?
+                {
                     Ok(located) => (Some(located.into()), None),
                     Err(error) => (None, Some(format!("{:#}", anyhow::Error::new(error)))),
                 }

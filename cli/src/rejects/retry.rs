@@ -11,7 +11,7 @@ use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
 use common::{Clock, Exit, Shutdown, say, say_json};
 use ledger::rejects::{File, Filter, Rejects};
-use producer::{is_tailed, mend};
+use producer::{is_tailed, rejects};
 use sandbox::Services;
 
 use super::list::Told;
@@ -73,12 +73,12 @@ impl Retry {
 
     /// Nothing lands unless all of the file can be sent.
     fn check(&self, config: &Config) -> anyhow::Result<()> {
-        let checked = mend::check(config, &self.file);
+        let checked = rejects::check(config, &self.file);
         checked.map(|_| ()).map_err(|error| Problem::new(format!("{:#}", anyhow::Error::new(error))).into())
     }
 
     fn land(&self, landing: &Path) -> anyhow::Result<PathBuf> {
-        Ok(mend::land(&self.file, landing, Clock::System)?)
+        Ok(rejects::land(&self.file, landing, Clock::System)?)
     }
 
     /// Does everything that is needed in this process, as `up --once` does.

@@ -463,9 +463,9 @@ async fn one_heals_at_a_time() {
     let refused = bed.run(&["heal"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(
-        refused
-            .err
-            .ends_with("error: another `millrace heal` is at work on this database; wait for its end\n"),
+        refused.err.ends_with(
+            "error: another `millrace heal` is running on this database; wait until it has ended\n"
+        ),
         "{refused:?}"
     );
     other.close().await.unwrap();

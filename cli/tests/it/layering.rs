@@ -1,66 +1,188 @@
-//! Who may know whom: imports run one way, main -> pipeline -> stages -> common, and only `cli` sees both ends.
+//! Imports run one way: between the members of the workspace, and between the modules of each member.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A member, and what it must not know: dependencies in its manifest, and paths in its sources.
-const UNKNOWN: [(&str, &[&str]); 5] = [
-    ("common", &["producer", "ledger", "consumer", "sandbox", "cli", "csv", "sqlx"]),
-    ("producer", &["ledger", "consumer", "cli", "sqlx"]),
-    ("ledger", &["producer", "consumer", "sandbox", "cli", "csv", "async-nats"]),
-    ("consumer", &["producer", "cli", "csv"]),
-    ("sandbox", &["producer", "ledger", "consumer", "cli", "common", "csv", "sqlx"]),
+type Names = &'static [&'static str];
+
+/// Each member, what it must not use, and its modules in layers: a module imports only from the layers before its own.
+const MEMBERS: [(&str, Names, &[Names]); 6] = [
+    (
+        "common",
+        &["producer", "ledger", "consumer", "sandbox", "cli", "csv", "sqlx"],
+        &[
+            &["backoff", "clock", "event", "fault", "origin", "printable", "problem", "secrets", "shutdown"],
+            &["report", "rows", "wire"],
+            &["config", "outage"],
+            &["health", "nats", "telemetry"],
+            &["ready"],
+            &["stream"],
+        ],
+    ),
+    (
+        "producer",
+        &["ledger", "consumer", "cli", "sqlx"],
+        &[
+            &["csv", "file", "land", "lock", "progress", "purge", "wake"],
+            &["generate", "map"],
+            &["checkpoint"],
+            &["archive", "closed", "known", "positions", "stream_loss"],
+            &["tail"],
+            &["check", "publish", "row_lookup"],
+            &["heal", "pipeline", "rejects"],
+            &["cli"],
+        ],
+    ),
+    (
+        "ledger",
+        &["producer", "consumer", "sandbox", "cli", "csv", "async_nats"],
+        &[
+            &["batch_id", "sqlstate"],
+            &["error", "rollback"],
+            &["connect"],
+            &["commits", "file_totals", "replicas", "row_outcomes", "session"],
+            &["migrate"],
+            &["file_rows", "rejects", "repair", "row_history"],
+        ],
+    ),
+    (
+        "consumer",
+        &["producer", "cli", "csv"],
+        &[
+            &["close", "counts", "fetch", "handover", "progress"],
+            &["decode"],
+            &["batch"],
+            &["write"],
+            &["ack", "replay"],
+            &["pipeline"],
+            &["cli"],
+        ],
+    ),
+    (
+        "sandbox",
+        &["producer", "ledger", "consumer", "cli", "common", "csv", "sqlx"],
+        &[
+            &["aside", "command", "error", "hex", "options", "progress", "proxy", "wait", "wheels"],
+            &["account", "log", "password", "port", "version"],
+            &["guard", "unpack"],
+            &["fetch", "frozen", "process"],
+            &["locate", "testing"],
+            &["cluster", "nats"],
+            &["postgres"],
+            &["fault", "state"],
+            &["psql", "remove", "start"],
+        ],
+    ),
+    (
+        "cli",
+        &[],
+        &[
+            &["account", "services"],
+            &["live", "psql", "status", "verify"],
+            &["chaos", "explain", "heal", "up"],
+            &["rejects"],
+            &["cli"],
+        ],
+    ),
 ];
-/// Parts of a crate that stand above its stages.
-const ABOVE: [&str; 4] = ["pipeline", "cli", "main", "lib"];
 
 fn member(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(name)
 }
 
-/// The files below a directory, tests included.
+/// The files below a directory.
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
-/// The lines that import something, also within another path.
-fn imports(path: &Path) -> Vec<String> {
+/// What is shipped of a file: its text without comments and without its module of tests.
+fn shipped(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
-    let is_import = |line: &&str| line.trim_start().trim_start_matches("pub ").starts_with("use ");
-    text.lines().filter(is_import).map(|line| line.trim_start().to_owned()).collect()
+    let shipped = text.split("#[cfg(test)]").next().unwrap();
+    shipped.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The first names after each `start`: that of `use crate::a::b`, those of `use crate::{a, b::c}`, and so on.
+fn names_after<'a>(text: &'a str, start: &str) -> BTreeSet<&'a str> {
+    let first = |path: &'a str| path.split(|sign: char| !sign.is_alphanumeric() && sign != '_').next();
+    let mut names = BTreeSet::new();
+    for (at, _) in text.match_indices(start) {
+        let rest = &text[at + start.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            names.extend(first(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let is_outer_comma = |sign: char| {
+            depth += i32::from(sign == '{') - i32::from(sign == '}');
+            sign == ',' && depth == 0
+        };
+        let list = list.split(';').next().unwrap();
+        names.extend(list.split(is_outer_comma).filter_map(|path| first(path.trim())));
+    }
+    names
 }
 
 #[test]
-fn members_know_nobody_they_must_not_know() {
-    for (name, unknown) in UNKNOWN {
+fn members_use_only_members_below_them() {
+    for (name, unknown, _) in MEMBERS {
         let manifest = fs::read_to_string(member(name).join("Cargo.toml")).unwrap();
         let files = [sources(&member(name).join("src")), sources(&member(name).join("tests"))].concat();
         assert!(manifest.contains(".workspace = true") && files.len() > 5, "{name} is read");
         for other in unknown {
-            let depends = manifest.lines().any(|line| line.starts_with(&format!("{other}.")));
+            let depends =
+                manifest.lines().any(|line| line.replace('-', "_").starts_with(&format!("{other}.")));
             assert!(!depends, "{name}/Cargo.toml must not name {other}");
-            let start = format!("use {other}::");
-            let found = files.iter().find(|file| imports(file).iter().any(|line| line.starts_with(&start)));
-            assert_eq!(found, None, "{name} must not import {other}");
+            let import = format!("use {other}::");
+            let imports = |path: &&PathBuf| {
+                let text = fs::read_to_string(path).unwrap();
+                text.lines().any(|line| line.trim_start().trim_start_matches("pub ").starts_with(&import))
+            };
+            assert_eq!(files.iter().find(imports), None, "{name} must not import {other}");
         }
         // Services are for tests: what is shipped finds them by URL.
-        let shipped = manifest.split("[dev-dependencies]").next().unwrap();
-        assert!(!shipped.contains("\nsandbox."), "only tests of {name} may start services");
+        let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+        assert!(
+            name == "cli" || !dependencies.contains("\nsandbox."),
+            "only tests of {name} may start services"
+        );
     }
 }
 
 #[test]
-fn stages_never_import_what_wires_them() {
-    for name in ["producer", "consumer"] {
+fn imports_never_run_back_up() {
+    for (name, _, layers) in MEMBERS {
         let src = member(name).join("src");
+        let layer_of = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+        let mut seen = BTreeSet::new();
         for file in sources(&src) {
             let part = file.strip_prefix(&src).unwrap().components().next().unwrap();
-            if ABOVE.iter().any(|above| Path::new(&part).with_extension("") == Path::new(above)) {
+            let part = Path::new(&part).with_extension("");
+            let module = part.to_str().unwrap();
+            if module == "lib" || module == "main" || file.ends_with("tests.rs") {
                 continue;
             }
-            let up = |line: &String| line.contains("crate::pipeline") || line.contains("crate::cli");
-            assert_eq!(imports(&file).into_iter().find(up), None, "{}", file.display());
+            let layer = layer_of(module).unwrap_or_else(|| panic!("{name}: give {module} a layer"));
+            seen.insert(module.to_owned());
+            for import in names_after(&shipped(&file), "crate::") {
+                let is_below = import == module || layer_of(import).is_none_or(|other| other < layer);
+                assert!(
+                    is_below,
+                    "{}: {module} must not import {import}, which is not below it",
+                    file.display()
+                );
+            }
         }
+        let listed: BTreeSet<String> = layers.concat().into_iter().map(str::to_owned).collect();
+        assert_eq!(seen, listed, "{name}: the layers name its modules");
     }
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let text = "use crate::{a, b::{self, C}, d::E};\nuse crate::f::G;\nlet x = crate::h::i();";
+    let found = names_after(text, "crate::");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "d", "f", "h"]);
 }

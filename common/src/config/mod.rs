@@ -6,6 +6,7 @@
 mod args;
 mod directories;
 mod environment;
+mod log_level;
 mod problem;
 mod sections;
 mod show;
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::secrets;
 
+pub use crate::problem::Problem;
 pub use args::{Args, Flags};
-pub use problem::Problem;
 pub use sections::{
     Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish,
     Stopping, Stream, Tail, UnknownColumns,

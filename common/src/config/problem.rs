@@ -1,55 +1,42 @@
-//! A wrong configuration, in one line: the place, the key, what is wrong, what to write instead.
+//! What figment, dotenvy and validation find wrong -> [`Problem`].
 
-use std::fmt;
 use std::path::Path;
 
 use figment::error::Kind;
 use figment::{Figment, Metadata, Source};
+use strsim::levenshtein;
 
 use super::show::root;
-
-/// Why a configuration was refused. Its text is one line for the person who wrote the value.
-#[derive(Debug)]
-pub struct Problem(String);
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Problem {}
+use crate::problem::Problem;
 
 impl Problem {
-    /// A problem in words of the caller, which names the place itself.
-    pub fn new(line: impl Into<String>) -> Self {
-        Self(line.into())
-    }
-
     pub(super) fn no_file(path: &Path) -> Self {
-        Self(format!("{}: there is no such file; --config takes the path of a TOML file", path.display()))
+        Self::new(format!(
+            "{}: there is no such file; --config takes the path of a TOML file",
+            path.display()
+        ))
     }
 
     /// dotenvy's own message holds the line, and the line may hold a password.
     pub(super) fn dot_env(error: &dotenvy::Error) -> Self {
         match error {
-            dotenvy::Error::LineParse(_, at) => Self(format!(
+            dotenvy::Error::LineParse(_, at) => Self::new(format!(
                 ".env: a line is not NAME=value (at its character {at}); quote values that hold spaces or #"
             )),
-            _ => Self(".env: cannot be read; make it readable or remove it".to_owned()),
+            _ => Self::new(".env: cannot be read; make it readable or remove it".to_owned()),
         }
     }
 
     /// A value of the right type but out of its range; `what` says what to write instead.
     pub(super) fn of_key(figment: &Figment, key: &str, what: &str) -> Self {
         let place = place(figment.find_metadata(root(key)));
-        Self(format!("{place}: {key} {what}"))
+        Self::new(format!("{place}: {key} {what}"))
     }
 
     pub(super) fn of_figment(error: &figment::Error) -> Self {
         let place = place(error.metadata.as_ref());
         let key = error.path.join(".");
-        Self(match &error.kind {
+        Self::new(match &error.kind {
             Kind::UnknownField(name, known) => unknown(&place, &key, name, known),
             Kind::InvalidType(found, wanted) => {
                 let (found, wanted) = (shown(&key, found), plain(wanted.clone()));
@@ -88,7 +75,7 @@ fn unknown(place: &str, path: &str, name: &str, known: &[&str]) -> String {
     let parent = path.strip_suffix(name).map_or(path, |parent| parent.trim_end_matches('.'));
     let key = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
     let near =
-        known.iter().min_by_key(|known| distance(known, name)).filter(|near| distance(near, name) <= 3);
+        known.iter().min_by_key(|known| levenshtein(known, name)).filter(|near| levenshtein(near, name) <= 3);
     match near {
         Some(near) => format!("{place}: {key} is not a setting; did you mean {near}?"),
         None => format!("{place}: {key} is not a setting; write one of {}", known.join(", ")),
@@ -111,19 +98,4 @@ fn plain(wanted: String) -> String {
 
 fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Levenshtein's edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.chars().count()]
 }

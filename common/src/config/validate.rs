@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Config, Source};
+use super::{Config, Source, log_level};
 use crate::event::COLUMNS;
 
 /// The first wrong key, with the rest of its line: what is wrong and what to write instead.
@@ -136,7 +136,7 @@ fn urls(config: &Config) -> Option<(String, String)> {
 
 fn filter(config: &Config) -> Option<(String, String)> {
     let level = &config.log.level;
-    crate::telemetry::wrong_part(level).map(|wrong| {
+    log_level::wrong_part(level).map(|wrong| {
         let what = format!(
             "= \"{level}\": \"{wrong}\" is not a level; write error, warn, info, debug or trace, or a filter such as \
              warn,producer=debug"

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::moving::{is_beginning_of, part_of, put_back, remove_and_sync};
 use super::{aside, is_as_moved};
 use crate::checkpoint::{self, Checkpoint, State, Store};
-use crate::tail::identity::Seen;
+use crate::file::identity::FileStat;
 
 /// Settles every checkpoint whose file was being put away.
 pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
@@ -41,7 +41,7 @@ fn come_back(checkpoint: &Checkpoint) {
 }
 
 /// `None` where the file is neither in its place nor in the archive.
-fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<Seen>) -> Option<State> {
+fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<FileStat>) -> Option<State> {
     let (path, inode) = (&checkpoint.path, checkpoint.identity.inode);
     let from = device_of(path, inode);
     // On another file system a copy may have the same inode by chance.
@@ -79,7 +79,7 @@ fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<Seen>) ->
     }
 }
 
-fn copied(checkpoint: &Checkpoint, target: &Path, announced: Seen) -> State {
+fn copied(checkpoint: &Checkpoint, target: &Path, announced: FileStat) -> State {
     if device_of(&checkpoint.path, checkpoint.identity.inode).is_none() {
         return State::Archived { target: target.to_owned() };
     }
@@ -88,9 +88,9 @@ fn copied(checkpoint: &Checkpoint, target: &Path, announced: Seen) -> State {
 }
 
 /// Removes the copy of a file that is still in its place. What else stands under that name stays.
-fn remove_copy(path: &Path, target: &Path, announced: Seen) {
+fn remove_copy(path: &Path, target: &Path, announced: FileStat) {
     let Ok(found) = fs::metadata(target) else { return };
-    let found = Seen::from(&found);
+    let found = FileStat::from(&found);
     let is_ours = (found.size, found.written_us) == (announced.size, announced.written_us)
         && is_beginning_of(target, path).unwrap_or(false);
     if is_ours && let Err(error) = remove_and_sync(target) {

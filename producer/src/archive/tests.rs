@@ -2,18 +2,18 @@ use std::fs;
 
 use super::moving::part_of;
 use super::*;
-use crate::tail::identity::Identity;
+use crate::file::identity::Identity;
 
-fn landed_as(dir: &Path, name: &str) -> (Store, Checkpoint, Seen) {
+fn landed_as(dir: &Path, name: &str) -> (Store, Checkpoint, FileStat) {
     let path = dir.join(name);
     fs::write(&path, "rows").unwrap();
-    let seen = Seen::from(&fs::metadata(&path).unwrap());
+    let seen = FileStat::from(&fs::metadata(&path).unwrap());
     let identity = Identity { inode: seen.inode, head_length: 1, head_hash: 2, incarnation: 0 };
     let store = Store::open(&dir.join("checkpoints")).unwrap();
     (store, Checkpoint::new(FileId::from(42), identity, &path), seen)
 }
 
-fn landed(dir: &Path) -> (Store, Checkpoint, Seen) {
+fn landed(dir: &Path) -> (Store, Checkpoint, FileStat) {
     landed_as(dir, "a.csv.gz")
 }
 

@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use common::FileId;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Checkpoint, Reached};
+use crate::checkpoint::Checkpoint;
+use crate::file::Position;
 
 /// The farthest that rows of one file were sent, over all times that it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ahead {
-    pub reached: Reached,
+    pub reached: Position,
     /// As in the checkpoint.
     pub cuts: Vec<u64>,
 }
@@ -67,7 +68,7 @@ mod tests {
         let file = FileId::from(42);
         assert_eq!(read(dir.path(), file), None);
         for cuts in [vec![1_000, 2_000, 3_000], vec![], vec![7]] {
-            let ahead = Ahead { reached: Reached { offset: 9, ..Reached::default() }, cuts };
+            let ahead = Ahead { reached: Position { offset: 9, ..Position::default() }, cuts };
             write(dir.path(), file, &ahead).unwrap();
             assert_eq!(read(dir.path(), file), Some(ahead));
         }

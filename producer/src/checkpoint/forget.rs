@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::{Ahead, Checkpoint, Store};
-    use crate::tail::identity::Identity;
+    use crate::file::identity::Identity;
 
     fn names(dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).unwrap();

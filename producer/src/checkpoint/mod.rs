@@ -17,8 +17,10 @@ use chrono::{DateTime, Utc};
 use common::FileId;
 use serde::{Deserialize, Serialize};
 
+use crate::file::Position;
+use crate::file::identity::{FileStat, Identity};
 use crate::map::Mapping;
-use crate::tail::identity::{Identity, Seen};
+use crate::map::resolve::MappedFile;
 pub(crate) use ahead::Ahead;
 pub(crate) use disk::{Error, load};
 pub(crate) use forget::forget;
@@ -47,11 +49,11 @@ pub(crate) struct Checkpoint {
     #[serde(default)]
     pub owes_account: bool,
     /// Behind the header, where reading begins, and begins again when the stream has lost data.
-    pub start: Reached,
-    pub reached: Reached,
+    pub start: Position,
+    pub reached: Position,
     /// How far it had come when the stream lost data, and reading began again.
     #[serde(default)]
-    pub lost: Option<Reached>,
+    pub lost: Option<Position>,
     /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. Whoever
     /// reads it again takes it so again, or other rows would come under the same numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -87,10 +89,10 @@ pub(crate) enum State {
     Archiving {
         target: PathBuf,
         #[serde(default)]
-        announced: Option<Seen>,
+        announced: Option<FileStat>,
     },
     /// Copied to the archive, which is on another file system, and perhaps still in its place.
-    Copied { target: PathBuf, announced: Seen },
+    Copied { target: PathBuf, announced: FileStat },
     /// In the archive.
     Archived { target: PathBuf },
     /// Closed, and left in its place.
@@ -128,24 +130,6 @@ impl State {
     }
 }
 
-/// A position between two records, and the counts up to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reached {
-    /// Bytes, uncompressed.
-    pub offset: u64,
-    /// Records.
-    pub row: i64,
-    /// Records that became events.
-    pub published: i64,
-    /// Records that were rejected.
-    pub rejected: i64,
-    /// Hash of the last bytes before `offset`, up to 4 KiB of them.
-    pub tail_hash: u64,
-    /// Whether the last record was taken without its line end.
-    pub unterminated: bool,
-}
-
 /// A place in one life of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,8 +153,8 @@ impl Checkpoint {
             state: State::Reading,
             revision: 0,
             owes_account: false,
-            start: Reached::default(),
-            reached: Reached::default(),
+            start: Position::default(),
+            reached: Position::default(),
             lost: None,
             cuts: Vec::new(),
             mapping: None,
@@ -186,7 +170,7 @@ impl Checkpoint {
     }
 
     /// As far as the file has ever come, which is what its account tells.
-    pub(crate) fn told(&self) -> Reached {
+    pub(crate) fn told(&self) -> Position {
         self.lost.filter(|lost| lost.offset > self.reached.offset).unwrap_or(self.reached)
     }
 
@@ -200,5 +184,11 @@ impl Checkpoint {
     /// The next offset behind `offset` at which the file was once taken to be at its end.
     pub(crate) fn next_cut(&self, offset: u64) -> Option<u64> {
         self.cuts.iter().copied().find(|cut| *cut > offset)
+    }
+}
+
+impl From<Checkpoint> for MappedFile {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self { path: checkpoint.path, mapping: checkpoint.mapping }
     }
 }

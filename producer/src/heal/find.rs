@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use common::config::Config;
 
-use crate::checkpoint::{Checkpoint, Reached, State};
-use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
-use crate::tail::identity::hash;
+use crate::checkpoint::{Checkpoint, State};
+use crate::file::Position;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
+use crate::file::identity::hash;
 
 /// The file that holds what the checkpoint tells of; the error is a sentence that says why there is none.
 pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, String> {
@@ -51,7 +52,7 @@ fn holds(path: &Path, checkpoint: &Checkpoint) -> io::Result<bool> {
         return Ok(false);
     }
     let length = usize::try_from(checkpoint.identity.head_length).unwrap_or(usize::MAX);
-    let (mut beginning, _) = Buffer::open(path, &Reached::default())?;
+    let (mut beginning, _) = Buffer::open(path, &Position::default())?;
     while beginning.rest().len() < length && beginning.fill()? == Got::More {}
     let head = beginning.rest().get(..length);
     if head.is_none_or(|head| hash(head) != checkpoint.identity.head_hash) {

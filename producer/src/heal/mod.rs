@@ -9,13 +9,13 @@
 
 mod error;
 
-mod look; // where stream and files stand
-mod ledger; // which rows are missing
-mod announce; // a checkpoint -> the account of its file
+mod snapshot; // where stream and files stand
+mod missing_rows; // which rows are missing
+mod totals; // a checkpoint -> the account of its file
 mod scan; // the stream -> messages
 mod find; // a checkpoint -> its file, wherever that is now
-mod reread; // the file -> messages
-mod outlet; // messages -> the publisher
+mod republish_file; // the file -> messages
+mod sink; // messages -> the publisher
 mod progress;
 
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::ledger::Ledger;
 use crate::lock::{self, Lock};
 use crate::publish::Publisher;
 use crate::purge;
 pub use error::Error;
-pub use look::{Before, Position};
-use outlet::Outlet;
+use missing_rows::MissingRows;
 pub use progress::Progress;
+use sink::Sink;
+pub use snapshot::{Before, Position};
 
 /// Chunks on their way to the publisher.
 const CHUNKS: usize = 4;
@@ -109,29 +109,29 @@ impl Heal {
     /// Notes where files and stream stand. What the database has is to be read afterwards: then what it lacks of a
     /// closed file, or of what was acknowledged, is missing and not merely late.
     pub async fn look(&self) -> Result<Before, Error> {
-        look::look(&self.nats, &self.config, self.clock).await
+        snapshot::look(&self.nats, &self.config, self.clock).await
     }
 
     /// How far consumers have come.
     pub async fn position(&self) -> Result<Position, Error> {
-        look::position(&self.nats).await
+        snapshot::position(&self.nats).await
     }
 
     /// The files that were closed, on whatever machine their producer is.
     pub async fn closed_files(&self) -> Result<Vec<FileId>, Error> {
-        look::closed(&self.nats).await
+        snapshot::closed(&self.nats).await
     }
 
     /// The files that have a checkpoint here by now. One that [`Heal::look`] did not find has begun since: a tailer writes
     /// its checkpoint before it sends anything of it, so that no message of it can have been lost before.
     pub async fn files(&self) -> Result<Vec<FileId>, Error> {
         let config = self.config.clone();
-        tokio::task::spawn_blocking(move || look::files(&config)).await?
+        tokio::task::spawn_blocking(move || snapshot::files(&config)).await?
     }
 
     /// Completes when the stream is so full that consumers have to read on before more can be published.
     pub async fn short_of_room(&self) -> Result<(), Error> {
-        look::short_of_room(&self.nats).await
+        snapshot::short_of_room(&self.nats).await
     }
 
     /// Publishes what is missing of what is `known`, and waits until the stream has it.
@@ -144,10 +144,10 @@ impl Heal {
         shutdown: &Shutdown,
     ) -> Result<Vec<Refilled>, Error> {
         let events = before.events.clone();
-        let ledger = Ledger::new(known);
+        let missing_rows = MissingRows::new(known);
         let ended = match mode {
-            Mode::DryRun => self.find(before, ledger, Outlet::Nowhere, progress).await,
-            Mode::Publish => self.publish_found(before, ledger, progress, shutdown).await,
+            Mode::DryRun => self.find(before, missing_rows, Sink::Nowhere, progress).await,
+            Mode::Publish => self.publish_found(before, missing_rows, progress, shutdown).await,
         };
         scan::remove_durable(&events).await;
         Ok(ended?.into_refilled())
@@ -156,10 +156,10 @@ impl Heal {
     async fn publish_found(
         &self,
         before: Before,
-        ledger: Ledger,
+        missing_rows: MissingRows,
         progress: Arc<Progress>,
         shutdown: &Shutdown,
-    ) -> Result<Ledger, Error> {
+    ) -> Result<MissingRows, Error> {
         let (wakes, mut loss) = mpsc::channel(1);
         let (sender, chunks) = mpsc::channel(CHUNKS);
         let publisher = Publisher::new(
@@ -178,7 +178,7 @@ impl Heal {
         }
         let sending = AbortOnDropHandle::new(tokio::spawn(publisher.run(chunks, shutdown.clone())));
         let both = async {
-            let found = self.find(before, ledger, Outlet::Publisher(sender), progress).await;
+            let found = self.find(before, missing_rows, Sink::Publisher(sender), progress).await;
             sending.await??;
             fault::point("heal_published");
             found
@@ -192,24 +192,24 @@ impl Heal {
         }
     }
 
-    /// Sends every message that is missing to `outlet`.
+    /// Sends every message that is missing to `sink`.
     async fn find(
         &self,
         before: Before,
-        mut ledger: Ledger,
-        outlet: Outlet,
+        mut missing_rows: MissingRows,
+        sink: Sink,
         progress: Arc<Progress>,
-    ) -> Result<Ledger, Error> {
-        let accounts = announce::missing(&before, self.lock.is_some(), &mut ledger);
-        outlet.send(accounts).await?;
-        scan::republish(&before, &mut ledger, &outlet, &progress).await?;
-        let files = reread::Files {
+    ) -> Result<MissingRows, Error> {
+        let accounts = totals::missing(&before, self.lock.is_some(), &mut missing_rows);
+        sink.send(accounts).await?;
+        scan::republish(&before, &mut missing_rows, &sink, &progress).await?;
+        let files = republish_file::Files {
             config: self.config.clone(),
             max_payload: self.nats.client.server_info().max_payload,
         };
         tokio::task::spawn_blocking(move || {
-            files.republish(&before, &mut ledger, &outlet, &progress)?;
-            Ok(ledger)
+            files.republish(&before, &mut missing_rows, &sink, &progress)?;
+            Ok(missing_rows)
         })
         .await?
     }

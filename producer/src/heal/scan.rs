@@ -14,8 +14,8 @@ use common::{FileId, Origin};
 use futures::TryStreamExt;
 use serde::Deserialize;
 
-use super::ledger::Ledger;
-use super::{Before, Error, Outlet, Progress};
+use super::missing_rows::MissingRows;
+use super::{Before, Error, Progress, Sink};
 use crate::map::Mapped;
 
 /// Messages of one request.
@@ -35,8 +35,8 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// Sends what is missing, in the order of the stream, and takes note of what comes by itself.
 pub(super) async fn republish(
     before: &Before,
-    ledger: &mut Ledger,
-    outlet: &Outlet,
+    missing_rows: &mut MissingRows,
+    sink: &Sink,
     progress: &Progress,
 ) -> Result<(), Error> {
     let mut scan = Scan::begin(before).await?;
@@ -45,11 +45,11 @@ pub(super) async fn republish(
         let read = messages.len();
         let missing: Vec<Mapped> = messages
             .into_iter()
-            .filter(|(sequence, message)| is_missing(message, *sequence <= before.delivered, ledger))
+            .filter(|(sequence, message)| is_missing(message, *sequence <= before.delivered, missing_rows))
             .map(|(_, message)| again(message))
             .collect();
         progress.note(read, missing.len());
-        outlet.send(missing).await?;
+        sink.send(missing).await?;
     }
     // What follows needs room in the stream, and nothing more of it.
     remove_durable(&before.events).await;
@@ -73,23 +73,23 @@ struct Told {
 
 /// Whether the database lacks what the message brings. One that was not `delivered` comes by itself; one that does not
 /// say where it comes from belongs to no file.
-fn is_missing(message: &Message, delivered: bool, ledger: &mut Ledger) -> bool {
+fn is_missing(message: &Message, delivered: bool, missing_rows: &mut MissingRows) -> bool {
     if message.subject.as_str() == stream::FILE {
         return match serde_json::from_slice(&message.payload) {
             Ok(Told { file_id, revision, rows_read }) if delivered => {
-                ledger.lacks_account(file_id, revision, rows_read)
+                missing_rows.lacks_account(file_id, revision, rows_read)
             }
             Ok(Told { file_id, revision, rows_read }) => {
-                ledger.announced(file_id, revision, rows_read);
+                missing_rows.announced(file_id, revision, rows_read);
                 false
             }
             Err(_) => false,
         };
     }
     match serde_json::from_slice::<Origin>(&message.payload) {
-        Ok(origin) if delivered => ledger.take_from_stream(origin),
+        Ok(origin) if delivered => missing_rows.take_from_stream(origin),
         Ok(origin) => {
-            ledger.comes(origin);
+            missing_rows.comes(origin);
             false
         }
         Err(_) => false,

@@ -3,6 +3,7 @@
 
 mod event_type;
 mod mapping;
+pub(crate) mod resolve;
 mod edited;
 mod time;
 mod price;
@@ -10,11 +11,11 @@ mod values;
 mod column;
 mod row;
 mod reject;
-mod whole;
+mod digest;
 
+pub(crate) use digest::RowDigest;
 pub(crate) use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
-pub(crate) use row::{Mapped, Mapper, Position};
+pub(crate) use row::{Mapped, Mapper, RowPosition};
 pub use values::{NAMESPACE, event_id};
-pub(crate) use whole::Whole;

@@ -5,7 +5,7 @@ use common::event::Reason;
 use common::wire::{Bytes64, RejectMessage, VERSION};
 use common::{Origin, stream};
 
-use crate::map::{Mapped, Position, Whole};
+use crate::map::{Mapped, RowDigest, RowPosition};
 
 /// The longest sentence and the longest value that are told, in characters; the row itself is kept whole.
 const TOLD: usize = 1_000;
@@ -18,7 +18,7 @@ pub(super) struct Rejection {
     pub(super) value: Option<String>,
     pub(super) message: String,
     /// Set where the row is longer than what is at hand of it.
-    pub(super) whole: Option<Box<Whole>>,
+    pub(super) whole: Option<Box<RowDigest>>,
 }
 
 impl Rejection {
@@ -31,13 +31,13 @@ impl Rejection {
     pub(super) fn into_message(
         self,
         raw: &[u8],
-        position: Position,
+        position: RowPosition,
         replaces: Option<Origin>,
         max_payload: usize,
     ) -> Mapped {
         let kept = &raw[..raw.len().min(max_payload / 2)];
         let cut = |text: String| text.chars().take(TOLD).collect::<String>();
-        let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| Whole::of(raw).into()));
+        let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| RowDigest::of(raw).into()));
         let message = match &whole {
             None => cut(self.message),
             Some(whole) => format!("{}; only the beginning is kept, of {whole}", cut(self.message)),

@@ -11,11 +11,11 @@ use common::{FileId, NoOrigin, Origin, stream};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::csv::records::Field;
 use crate::map::reject::Rejection;
 use crate::map::time::{TimeForm, timestamp};
 use crate::map::values::{self, Refusal};
-use crate::map::{Mapping, Whole, column, origin_of, price};
-use crate::tail::records::Field;
+use crate::map::{Mapping, RowDigest, column, origin_of, price};
 
 /// Subjects are kept for this many event types; beyond it they are made anew.
 const KEPT_SUBJECTS: usize = 1_000;
@@ -28,7 +28,7 @@ const SHOWN: usize = 40;
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Position {
+pub(crate) struct RowPosition {
     pub file: FileId,
     pub row: i64,
     pub byte_start: u64,
@@ -77,7 +77,7 @@ impl Mapper {
     }
 
     /// The message for the record `raw`, whose `fields` were found in it.
-    pub(crate) fn map(&mut self, raw: &[u8], fields: &[Field], position: Position) -> Mapped {
+    pub(crate) fn map(&mut self, raw: &[u8], fields: &[Field], position: RowPosition) -> Mapped {
         let message = match std::str::from_utf8(raw) {
             Ok(record) => self.event(record, fields, position),
             Err(error) => {
@@ -97,7 +97,13 @@ impl Mapper {
     }
 
     /// The message for bytes that are no event as a whole.
-    pub(crate) fn refuse(&self, raw: &[u8], position: Position, reason: Reason, message: String) -> Mapped {
+    pub(crate) fn refuse(
+        &self,
+        raw: &[u8],
+        position: RowPosition,
+        reason: Reason,
+        message: String,
+    ) -> Mapped {
         self.reject(raw, position, Rejection::of_row(reason, message))
     }
 
@@ -105,8 +111,8 @@ impl Mapper {
     pub(crate) fn refuse_beginning(
         &self,
         raw: &[u8],
-        whole: Whole,
-        position: Position,
+        whole: RowDigest,
+        position: RowPosition,
         reason: Reason,
         message: String,
     ) -> Mapped {
@@ -117,7 +123,7 @@ impl Mapper {
         )
     }
 
-    fn reject(&self, raw: &[u8], position: Position, rejection: Rejection) -> Mapped {
+    fn reject(&self, raw: &[u8], position: RowPosition, rejection: Rejection) -> Mapped {
         let replaces = self.replaced(raw).ok().flatten();
         rejection.into_message(raw, position, replaces, self.max_payload)
     }
@@ -131,7 +137,7 @@ impl Mapper {
         &mut self,
         record: &str,
         fields: &[Field],
-        position: Position,
+        position: RowPosition,
     ) -> Result<(Subject, Bytes), Rejection> {
         let mut hashed = std::mem::take(&mut self.hashed);
         let message = self.message(record, fields, position, &mut hashed);
@@ -146,7 +152,7 @@ impl Mapper {
         &self,
         record: &str,
         fields: &[Field],
-        position: Position,
+        position: RowPosition,
         hashed: &mut Vec<u8>,
     ) -> Result<(String, TimeForm, Bytes), Rejection> {
         self.check_shape(record, fields)?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::answer::Why;
+use super::pub_ack::Why;
 
 /// A full stream that has room again within this time is its ordinary way to hold back.
 const SAID_AFTER: Duration = Duration::from_secs(1);

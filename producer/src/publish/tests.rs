@@ -6,7 +6,7 @@ use sandbox::testing::{Proxy, Way};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::tail::identity::Identity;
+use crate::file::identity::Identity;
 
 /// Longer than anything takes, so that only a mistake reaches it.
 const DEADLINE: Duration = Duration::from_secs(30);

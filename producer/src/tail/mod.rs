@@ -3,34 +3,26 @@
 //! All of it runs on one blocking thread: file systems have no waiting that an async runtime could use, and a
 //! full channel to `publish` is what holds the reading back.
 
-mod account;
-pub(crate) mod buffer;
-pub(crate) mod compressed;
-pub(crate) mod content;
-pub(crate) mod followed;
-pub(crate) mod head;
-pub(crate) mod identity;
-pub(crate) mod links;
-mod overlong;
-pub(crate) mod reading;
-pub(crate) mod records;
-pub(crate) mod settle;
-mod scan;
-mod tailer;
-mod truncated;
-mod watch;
+mod watch; // notifications -> wakes
+mod scan; // a directory -> files
+pub(crate) mod tailed_file; // one file over time
+pub(crate) mod reading; // bytes -> chunks of messages
+mod overlong; // lines that are longer than a record may be
+mod totals; // a checkpoint -> the message with its totals
+mod truncated; // files that were rewritten or removed
+mod tailer; // the loop
 
 use std::path::{Path, PathBuf};
 
 use common::health::Pulse;
-use common::wire::ClosedFile;
 use common::{FileId, Shutdown};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint;
-pub(crate) use followed::{Context, MaxPayload};
+use crate::wake::Wake;
 pub(crate) use reading::Chunk;
+pub(crate) use tailed_file::{Context, MaxPayload};
 use tailer::Tailer;
 
 /// Why tailing ended before it was asked to.
@@ -39,17 +31,6 @@ pub enum Error {
     /// A position could not be kept.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
-}
-
-/// What wakes the tailer.
-#[derive(Debug)]
-pub(crate) enum Wake {
-    /// Something happened to this file.
-    Changed(PathBuf),
-    /// Every row of this account is in a table.
-    Closed(FileId, ClosedFile),
-    /// The stream lost data: everything that is not closed is read again, as this generation.
-    Rewind(u64),
 }
 
 /// What is left when tailing ends.

@@ -1,6 +1,6 @@
 //! A line that is longer than a record may be. It passes through in pieces, and its beginning stays.
 
-use crate::map::Whole;
+use crate::map::RowDigest;
 
 /// Such a line, while its end has not been seen.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub(crate) struct Overlong {
     pub start: u64,
     most: usize,
     head: Vec<u8>,
-    whole: Whole,
+    whole: RowDigest,
     /// The last piece ended with a CR, which may belong to the line end.
     holds_return: bool,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Overlong {
 impl Overlong {
     /// A line that begins at `start`, of which `most` bytes are kept.
     pub(crate) fn new(start: u64, most: usize) -> Self {
-        Self { start, most, head: Vec::new(), whole: Whole::default(), holds_return: false }
+        Self { start, most, head: Vec::new(), whole: RowDigest::default(), holds_return: false }
     }
 
     /// The next piece, without a line feed.
@@ -34,7 +34,7 @@ impl Overlong {
     }
 
     /// The line's beginning, and what is known of all of it, without its line end.
-    pub(crate) fn end(self) -> (Vec<u8>, Whole) {
+    pub(crate) fn end(self) -> (Vec<u8>, RowDigest) {
         (self.head, self.whole)
     }
 
@@ -55,6 +55,6 @@ mod tests {
             line.add(piece);
         }
         let (head, whole) = line.end();
-        assert_eq!((&head[..], whole.to_string()), (&b"ab\r\r"[..], Whole::of(b"ab\r\rcd").to_string()));
+        assert_eq!((&head[..], whole.to_string()), (&b"ab\r\r"[..], RowDigest::of(b"ab\r\rcd").to_string()));
     }
 }

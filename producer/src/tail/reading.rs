@@ -8,12 +8,12 @@ use common::printable::Printable;
 use common::wire::FileState;
 
 use crate::checkpoint::{Ahead, Checkpoint, Limits, Store};
+use crate::csv::records::{Field, Splitter};
+use crate::file::buffer::Buffer;
+use crate::file::identity::FileStat;
 use crate::map::{Mapped, Mapper, Mapping};
-use crate::tail::account;
-use crate::tail::buffer::Buffer;
-use crate::tail::identity::Seen;
 use crate::tail::overlong::Overlong;
-use crate::tail::records::{Field, Splitter};
+use crate::tail::totals;
 
 /// What one turn at a file brought, in the file's order.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ pub(crate) struct Totals {
     pub revision: i64,
     pub rows_read: i64,
     /// The file before its end was read. Whatever has been written to it since was perhaps not read.
-    pub file: Seen,
+    pub file: FileStat,
 }
 
 impl Reading {
@@ -224,11 +224,11 @@ impl Reading {
     /// Sends the account of what was read so far.
     pub(crate) fn announce(&mut self, state: FileState, revision: i64, chunk: &mut Chunk) {
         self.checkpoint.revision = revision;
-        chunk.messages.push(account::message(&self.checkpoint, self.mapper.mapping(), state, revision));
+        chunk.messages.push(totals::message(&self.checkpoint, self.mapper.mapping(), state, revision));
     }
 
     /// Sends the final totals of a file that was read to its end, and which was as `file` before.
-    pub(crate) fn announce_end(&mut self, file: Seen, revision: i64, chunk: &mut Chunk) {
+    pub(crate) fn announce_end(&mut self, file: FileStat, revision: i64, chunk: &mut Chunk) {
         self.announce(FileState::Finished, revision, chunk);
         self.announced = Some(Totals { revision, rows_read: self.checkpoint.reached.row, file });
         self.tell_rejected();

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::printable::{Printable, printable};
 
-use crate::tail::identity::Seen;
-use crate::tail::links::Link;
+use crate::file::identity::FileStat;
+use crate::file::links::Link;
 
 /// Endings of the files that are read.
 const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"];
@@ -19,7 +19,7 @@ const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Files that are to be read, the oldest first.
-    pub files: Vec<(PathBuf, Seen)>,
+    pub files: Vec<(PathBuf, FileStat)>,
     /// Symbolic links that are not read, with the reason.
     pub refused: Vec<(PathBuf, String)>,
     /// Entries that are there and cannot be looked at.
@@ -98,7 +98,7 @@ impl Scanner {
             match looked {
                 Ok(metadata) if metadata.is_symlink() => self.link(path, &mut found),
                 Ok(metadata) if metadata.is_file() && self.wants(&path) => {
-                    found.files.push((path, Seen::from(&metadata)));
+                    found.files.push((path, FileStat::from(&metadata)));
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound && self.wants(&path) => {
                     found.unseen.insert(path);

@@ -1,9 +1,9 @@
 //! The loop: which file is read next, which one counts as finished, which one is put away.
 
 mod archived;
-mod arrivals;
+mod discovery;
 mod closing;
-mod missing;
+mod removal;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -17,11 +17,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::loss;
-use crate::tail::followed::{Context, Followed, Turn};
+use crate::stream_loss;
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Scanner;
-use crate::tail::{Error, Outcome, Wake};
+use crate::tail::tailed_file::{Context, TailedFile, Turn};
+use crate::tail::{Error, Outcome};
+use crate::wake::Wake;
 use archived::Archived;
 
 /// How many files are open at the same time; the others wait for their turn.
@@ -40,7 +41,7 @@ pub(super) struct Tailer {
     pulse: Pulse,
     is_ending: bool,
     generation: u64,
-    files: BTreeMap<PathBuf, Followed>,
+    files: BTreeMap<PathBuf, TailedFile>,
     /// Files that may have something to read, each once.
     ready: VecDeque<PathBuf>,
     /// Files that were read to their end and do not count as finished yet.
@@ -138,7 +139,7 @@ impl Tailer {
             Wake::Changed(path) => self.changed(&path),
             Wake::Closed(file_id, closed) => self.closed(file_id, closed)?,
             Wake::Rewind(generation) => {
-                loss::rewind(&self.context.store)?;
+                stream_loss::rewind(&self.context.store)?;
                 self.generation = generation;
                 self.tell_owed()?;
                 let mut again = Vec::new();

@@ -7,9 +7,9 @@
 use common::wire::FileState;
 
 use crate::checkpoint::{self, Checkpoint, State};
-use crate::tail::account;
-use crate::tail::followed::Context;
 use crate::tail::reading::Chunk;
+use crate::tail::tailed_file::Context;
+use crate::tail::totals;
 
 /// Ends the reading of a file, which stands at `checkpoint`.
 pub(super) fn truncate(
@@ -33,7 +33,7 @@ pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) -> Result<(), chec
 fn tell(context: &Context, checkpoint: &Checkpoint, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
     let Some(mapping) = &checkpoint.mapping else { return Ok(()) };
     let revision = context.store.next_revision(context.clock)?;
-    chunk.messages.push(account::message(checkpoint, mapping, FileState::Truncated, revision));
+    chunk.messages.push(totals::message(checkpoint, mapping, FileState::Truncated, revision));
     chunk.marks.push(Checkpoint { state: State::Truncated, revision, ..checkpoint.clone() });
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::tail::Wake;
+use crate::wake::Wake;
 
 /// Notifications shorten the wait; where there are none the poll finds everything.
 pub(super) fn watch(landing: &Path, wakes: mpsc::Sender<Wake>) -> Option<notify::RecommendedWatcher> {

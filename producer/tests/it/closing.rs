@@ -282,6 +282,6 @@ async fn a_compressed_file_whose_name_is_in_capitals_can_be_read_in_the_archive(
     drop(closing);
     let file = outcome.files[0];
     assert_eq!(bed.archived(), [bed.config.archive_dir().join(format!("X.{file}.CSV.GZ"))]);
-    let located = producer::locate::locate(&bed.config, Origin { file, row: 2 }).unwrap();
+    let located = producer::row_lookup::locate(&bed.config, Origin { file, row: 2 }).unwrap();
     assert_eq!(located.raw, row(2).trim_end().as_bytes());
 }

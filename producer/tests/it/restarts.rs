@@ -1,5 +1,7 @@
 //! Stopping and starting in the middle of a file.
 
+use std::time::Duration;
+
 use common::FileId;
 use common::wire::FileState;
 
@@ -14,9 +16,17 @@ async fn in_the_middle(bed: &Bed) -> Tailer {
 }
 
 async fn begun(bed: &Bed) -> Tailer {
-    let tailer = bed.tail_with(|config| config.publish.window = 20);
+    let tailer = bed.tail_with(|config| {
+        config.publish.window = 20;
+        config.publish.ack_timeout = Duration::from_mins(1);
+    });
     until("it has begun", async || tailer.progress.messages() > 500).await;
     tailer
+}
+
+/// A tailer that sends nothing again because an acknowledgement is late, however slow the machine is.
+fn patient(bed: &Bed) -> Tailer {
+    bed.tail_with(|config| config.publish.ack_timeout = Duration::from_mins(1))
 }
 
 /// Whether the numbers rise but for as many places as the tailer was started again.
@@ -38,7 +48,7 @@ async fn a_drained_tailer_goes_on_where_it_was() {
     in_the_middle(&bed).await.drain().await;
     let (_, first) = rows_of_the_only_file(&bed).await;
     assert!(first.len() < 20_000, "it was stopped before it was through");
-    let tailer = bed.tail();
+    let tailer = patient(&bed);
     bed.until_finished("a.csv", 20_000).await;
     tailer.drain().await;
     // Each once, in order.
@@ -50,7 +60,7 @@ async fn a_tailer_that_was_stopped_at_once_sends_again_what_nobody_acknowledged(
     let bed = Bed::start().await;
     in_the_middle(&bed).await.stop().await;
     begun(&bed).await.stop().await;
-    let tailer = bed.tail();
+    let tailer = patient(&bed);
     bed.until_finished("a.csv", 20_000).await;
     tailer.drain().await;
     let (_, rows) = rows_of_the_only_file(&bed).await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use common::FileId;
 use common::config::Config;
 use ledger::rejects::{ByFile, Filter, Reject, Rejects};
-use producer::mend::{self, Again, AgainError};
+use producer::rejects::{self, Again, AgainError};
 
 use super::written::{LeftOut, Written, WrittenFile};
 
@@ -45,7 +45,7 @@ impl Plan {
         (table, filter): (&mut Rejects, &Filter),
         written: &mut Written,
     ) -> anyhow::Result<()> {
-        let mut export = mend::Export::begin(dir, &self.name, &self.header, self.delimiter)?;
+        let mut export = rejects::Export::begin(dir, &self.name, &self.header, self.delimiter)?;
         let mut left_out: BTreeMap<String, LeftOut> = BTreeMap::new();
         let mut source = Source { config, file: self.file_id.into(), again: None };
         let (mut rows, mut after) = (0, 0);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tail::identity::Identity;
+use crate::file::identity::Identity;
 
 fn checkpoint(offset: u64) -> Checkpoint {
     let identity = Identity { inode: 7, head_length: 3, head_hash: 9, incarnation: 0 };

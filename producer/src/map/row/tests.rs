@@ -4,8 +4,8 @@ use common::event::Reason;
 use common::wire::RejectMessage;
 
 use super::*;
-use crate::map::Whole;
-use crate::tail::records::{Split, Splitter};
+use crate::csv::records::{Split, Splitter};
+use crate::map::RowDigest;
 
 const HEADER: &str = "event_id,event_type,event_timestamp,user_id,price,user_agent,ip,note";
 
@@ -19,7 +19,7 @@ fn map_with(mapper: &mut Mapper, raw: &[u8]) -> Mapped {
     let splitter = Splitter { delimiter: b',', comment: None };
     let Split::Record { end, next } = splitter.split(raw, true, &mut fields) else { panic!("no record") };
     let position =
-        Position { file: FileId::from(7), row: 1, byte_start: 0, byte_end: next as u64, written_us: 5 };
+        RowPosition { file: FileId::from(7), row: 1, byte_start: 0, byte_end: next as u64, written_us: 5 };
     mapper.map(&raw[..end], &fields, position)
 }
 
@@ -201,7 +201,7 @@ fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
     let mapped = map_with(&mut rows, line.as_bytes());
     let body: RejectMessage = serde_json::from_slice(&mapped.payload).unwrap();
     assert_eq!((body.reason, body.truncated, body.raw.0.len()), (Reason::MessageTooLarge, true, 1_000));
-    let whole = Whole::of(line.as_bytes());
+    let whole = RowDigest::of(line.as_bytes());
     assert!(body.message.ends_with(&format!("only the beginning is kept, of {whole}")), "{}", body.message);
 }
 

@@ -4,10 +4,10 @@ use common::event::Reason;
 use memchr::memchr;
 
 use super::Reading;
-use crate::map::{Mapped, Position};
-use crate::tail::buffer::Buffer;
+use crate::csv::records::Split;
+use crate::file::buffer::Buffer;
+use crate::map::{Mapped, RowPosition};
 use crate::tail::overlong::Overlong;
-use crate::tail::records::Split;
 
 impl Reading {
     /// The next record whose end is at hand, as a message.
@@ -143,8 +143,8 @@ impl Reading {
         }
     }
 
-    fn position(&self, byte_start: u64, length: usize, written_us: i64) -> Position {
-        Position {
+    fn position(&self, byte_start: u64, length: usize, written_us: i64) -> RowPosition {
+        RowPosition {
             file: self.checkpoint.file_id,
             row: self.checkpoint.reached.row + 1,
             byte_start,

@@ -6,9 +6,9 @@ use common::FileId;
 use common::config::{Config, Source};
 
 use super::*;
-use crate::checkpoint::Reached;
-use crate::tail::content::Got;
-use crate::tail::identity::Identity;
+use crate::file::Position;
+use crate::file::content::Got;
+use crate::file::identity::Identity;
 
 const HEADER: &str = "event,time,note\n";
 const LIMITS: Limits = Limits { max_record_bytes: 1_024, max_payload: 2_048 };
@@ -32,7 +32,7 @@ impl Read {
         let mapping = Mapping::resolve(&Config::default(), &source, b',', header).unwrap();
         let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
         let mut checkpoint = Checkpoint::new(FileId::from(1), identity, &path);
-        checkpoint.reached = Reached { offset: HEADER.len() as u64, ..Reached::default() };
+        checkpoint.reached = Position { offset: HEADER.len() as u64, ..Position::default() };
         let reading = Reading::new(checkpoint, &Arc::new(mapping), LIMITS);
         Self { dir, reading, buffer: Buffer::default(), most: 0 }
     }

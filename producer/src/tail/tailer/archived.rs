@@ -9,7 +9,7 @@ use common::FileId;
 use super::Tailer;
 use crate::archive;
 use crate::checkpoint::State;
-use crate::tail::identity::Seen;
+use crate::file::identity::FileStat;
 
 /// How many of the latest are looked at.
 const LATEST: usize = 256;
@@ -19,12 +19,12 @@ const LATEST: usize = 256;
 pub(super) struct Archived {
     file: FileId,
     target: PathBuf,
-    announced: Seen,
+    announced: FileStat,
 }
 
 impl Tailer {
     /// Goes on looking at a file that was put away, where it is in the archive itself and not a copy.
-    pub(super) fn watch_archived(&mut self, file: FileId, announced: Seen) {
+    pub(super) fn watch_archived(&mut self, file: FileId, announced: FileStat) {
         let Some(checkpoint) = self.context.store.of_file(file) else { return };
         let State::Archived { target } = checkpoint.state else { return };
         if archive::is_as_moved(&target, announced) {

@@ -50,7 +50,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 /// A file at one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Seen {
+pub(crate) struct FileStat {
     /// Its inode.
     pub inode: u64,
     /// Its size on disk.
@@ -61,14 +61,14 @@ pub(crate) struct Seen {
     pub changed_us: i64,
 }
 
-impl Seen {
+impl FileStat {
     /// Whether a file that was renamed in between has not been written: a rename changes only [`Self::changed_us`].
     pub(crate) fn is_same_but_for_its_name(&self, other: &Self) -> bool {
         *self == Self { changed_us: self.changed_us, ..*other }
     }
 }
 
-impl From<&Metadata> for Seen {
+impl From<&Metadata> for FileStat {
     fn from(metadata: &Metadata) -> Self {
         let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let written_us = since.and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0);

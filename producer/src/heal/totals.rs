@@ -2,8 +2,8 @@
 
 use common::wire::FileState;
 
-use super::ledger::Ledger;
-use super::look::Before;
+use super::missing_rows::MissingRows;
+use super::snapshot::Before;
 use crate::checkpoint::{Checkpoint, Limits, State};
 use crate::map::Mapped;
 use crate::tail::Chunk;
@@ -11,10 +11,10 @@ use crate::tail::reading::Reading;
 
 /// The accounts that are missing. Their revision is the one that they had, so that whatever a tailer has said since
 /// counts more. With `is_alone` no tailer runs, and files that are still being read are ours too.
-pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> Vec<Mapped> {
+pub(super) fn missing(before: &Before, is_alone: bool, missing_rows: &mut MissingRows) -> Vec<Mapped> {
     let mut chunk = Chunk::default();
     for checkpoint in &before.checkpoints {
-        let known = ledger.file(checkpoint);
+        let known = missing_rows.file(checkpoint);
         let is_known = known.revision.is_some();
         let is_behind = known.is_open || known.rows_read < checkpoint.reached.row;
         let state = match checkpoint.state {
@@ -30,7 +30,7 @@ pub(super) fn missing(before: &Before, is_alone: bool, ledger: &mut Ledger) -> V
             | State::Deleting
             | State::Deleted => FileState::Finished,
         };
-        announce(checkpoint, state, before, &mut chunk, ledger);
+        announce(checkpoint, state, before, &mut chunk, missing_rows);
     }
     chunk.messages
 }
@@ -40,15 +40,15 @@ fn announce(
     state: FileState,
     before: &Before,
     chunk: &mut Chunk,
-    ledger: &mut Ledger,
+    missing_rows: &mut MissingRows,
 ) {
     // Without a mapping there is no source to name; the stream may have the account.
     let Some(mapping) = &checkpoint.mapping else { return };
-    let known = ledger.file(checkpoint).revision;
+    let known = missing_rows.file(checkpoint).revision;
     // Older checkpoints do not tell it; then it is the time of the look.
     let had = if checkpoint.revision > 0 { checkpoint.revision } else { before.taken.timestamp_micros() };
     let revision = known.map_or(had, |known| had.max(known.saturating_add(1)));
-    if ledger.lacks_account(checkpoint.file_id, revision, checkpoint.reached.row) {
+    if missing_rows.lacks_account(checkpoint.file_id, revision, checkpoint.reached.row) {
         let none = Limits { max_record_bytes: 0, max_payload: 0 };
         let mut reading = Reading::new(checkpoint.clone(), mapping, none);
         reading.announce(state, revision, chunk);

@@ -15,8 +15,8 @@ use common::printable::Printable;
 
 use super::Tailer;
 use crate::checkpoint::{self, Checkpoint, State};
-use crate::tail::followed::Followed;
 use crate::tail::scan::{Found, Scanner};
+use crate::tail::tailed_file::TailedFile;
 use crate::tail::truncated;
 
 /// What was found in directories that were looked through; none where one cannot be read.
@@ -26,7 +26,7 @@ impl Tailer {
     /// Tells the account of every file that is neither followed nor there. What was `found` here is settled in the
     /// file's turn.
     pub(super) fn tell_missing(&mut self, found: &Found) {
-        let followed: HashSet<FileId> = self.files.values().filter_map(Followed::file_id).collect();
+        let followed: HashSet<FileId> = self.files.values().filter_map(TailedFile::file_id).collect();
         let unaccounted = self.context.store.select(|one| {
             one.state == State::Reading
                 && !followed.contains(&one.file_id)

@@ -3,16 +3,23 @@
 //!
 //! An edited file brings rows of another file, so it is taken for one of that file's kind, whatever its own name is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::FileId;
 use common::config::{Config, Source};
 use common::event::ORIGIN_COLUMN;
 
-use crate::checkpoint::Checkpoint;
+use crate::csv::header::Head;
+use crate::csv::records::Splitter;
 use crate::map::{Mapping, Unmappable, delimiter_of, delimiter_of_edited, origin_of, source_of};
-use crate::tail::head::Head;
-use crate::tail::records::Splitter;
+
+/// A file that was mapped before.
+#[derive(Clone, Debug)]
+pub(crate) struct MappedFile {
+    pub path: PathBuf,
+    pub mapping: Option<Arc<Mapping>>,
+}
 
 /// How the records are split of the file at `path`, which begins with `bytes`.
 pub(crate) fn splitter(source: &Source, path: &Path, bytes: &[u8]) -> Splitter {
@@ -29,7 +36,7 @@ pub(crate) fn mapping(
     source: &Source,
     delimiter: u8,
     (head, bytes): (&Head, &[u8]),
-    of_file: impl FnOnce(FileId) -> Option<Checkpoint>,
+    of_file: impl FnOnce(FileId) -> Option<MappedFile>,
 ) -> Result<Mapping, Unmappable> {
     let by = |source: &Source| Mapping::resolve(config, source, delimiter, head.header.clone());
     if head.header.first().is_none_or(|name| name != ORIGIN_COLUMN) {
@@ -55,13 +62,11 @@ pub(crate) fn mapping(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use common::config::EventTypes;
 
     use super::*;
-    use crate::tail::head;
-    use crate::tail::identity::Identity;
+    use crate::csv::header;
 
     const ORDERS: &str = "kind,time,note\nview,2024-01-01 00:00:00,x\n";
 
@@ -72,25 +77,23 @@ mod tests {
         Config { source: vec![source], ..Config::default() }
     }
 
-    fn settled(
+    fn resolved(
         config: &Config,
         path: &str,
         text: &str,
-        known: Option<&Checkpoint>,
+        known: Option<&(FileId, MappedFile)>,
     ) -> Result<Mapping, Unmappable> {
         let (path, source) = (Path::new(path), source_of(config, Path::new(path)));
         let splitter = splitter(&source, path, text.as_bytes());
-        let head = head::find(text.as_bytes(), splitter, true).unwrap().unwrap();
-        let of_file = |file| known.filter(|known| known.file_id == file).cloned();
+        let head = header::find(text.as_bytes(), splitter, true).unwrap().unwrap();
+        let of_file = |file| known.filter(|known| known.0 == file).map(|known| known.1.clone());
         mapping(config, &source, splitter.delimiter, (&head, text.as_bytes()), of_file)
     }
 
-    /// The checkpoint of a file that `config` mapped.
-    fn read(config: &Config, id: i64, path: &str, text: &str) -> Checkpoint {
-        let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
-        let mut checkpoint = Checkpoint::new(id.into(), identity, Path::new(path));
-        checkpoint.mapping = Some(Arc::new(settled(config, path, text, None).unwrap()));
-        checkpoint
+    /// A file that `config` mapped.
+    fn read(config: &Config, id: i64, path: &str, text: &str) -> (FileId, MappedFile) {
+        let mapping = resolved(config, path, text, None).unwrap();
+        (id.into(), MappedFile { path: PathBuf::from(path), mapping: Some(Arc::new(mapping)) })
     }
 
     fn edited(file: i64, rows_of: &str) -> String {
@@ -102,16 +105,19 @@ mod tests {
     fn an_edited_file_is_mapped_as_the_file_that_its_rows_come_from() {
         let config = orders("orders_*.csv");
         let original = read(&config, 7, "landing/orders_1.csv", ORDERS);
-        let mapping = settled(&config, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap();
+        let mapping = resolved(&config, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap();
         assert_eq!((mapping.source.as_str(), mapping.is_edited, mapping.delimiter), ("orders", true, b';'));
         assert_eq!((mapping.columns["event_type"], &mapping.attributes), (1, &vec![3]));
         // Without the file's checkpoint its name has to do.
-        assert!(settled(&config, "fixed.csv", &edited(7, ORDERS), None).is_err());
-        assert_eq!(settled(&config, "orders_1.7.csv", &edited(7, ORDERS), None).unwrap().source, "orders");
+        assert!(resolved(&config, "fixed.csv", &edited(7, ORDERS), None).is_err());
+        assert_eq!(resolved(&config, "orders_1.7.csv", &edited(7, ORDERS), None).unwrap().source, "orders");
         // Mended twice, the name is that of an edited file.
         let again = read(&config, 8, "orders_1.7.retry_1.csv", &edited(7, ORDERS));
         let config = orders("orders_1.csv");
-        assert_eq!(settled(&config, "fixed.csv", &edited(8, ORDERS), Some(&again)).unwrap().source, "orders");
+        assert_eq!(
+            resolved(&config, "fixed.csv", &edited(8, ORDERS), Some(&again)).unwrap().source,
+            "orders"
+        );
     }
 
     #[test]
@@ -120,16 +126,16 @@ mod tests {
         let original = read(&config, 7, "landing/orders_1.csv", ORDERS);
         let mut mended = config.clone();
         mended.source[0].types = Some(EventTypes::Any);
-        let mapping = settled(&mended, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap();
+        let mapping = resolved(&mended, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap();
         assert_eq!(mapping.types.resolve("cart").as_deref(), Ok("cart"));
         let forgotten = Config::default();
         assert_eq!(
-            settled(&forgotten, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap().source,
+            resolved(&forgotten, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap().source,
             "orders"
         );
         let other = "kind,time\nview,2024-01-01 00:00:00\n";
         assert!(
-            settled(&forgotten, "fixed.csv", &edited(7, other), Some(&original)).is_err(),
+            resolved(&forgotten, "fixed.csv", &edited(7, other), Some(&original)).is_err(),
             "other columns"
         );
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::tail::compressed;
-use crate::tail::identity::{Seen, TAIL};
+use crate::file::compressed;
+use crate::file::identity::{FileStat, TAIL};
 
 /// A file that is open for reading.
 pub(crate) struct Content {
@@ -41,7 +41,7 @@ pub(crate) enum Got {
 impl Content {
     /// Opens the file at `offset` of its uncompressed bytes. Also returns how it looks, and the bytes before the
     /// offset, up to 4 KiB; fewer than there should be where the file is shorter than that.
-    pub(crate) fn open(path: &Path, offset: u64) -> io::Result<(Self, Seen, Vec<u8>)> {
+    pub(crate) fn open(path: &Path, offset: u64) -> io::Result<(Self, FileStat, Vec<u8>)> {
         // What is no file, and what a link points to that came into the file's place, is never opened.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -49,7 +49,7 @@ impl Content {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
         }
-        let seen = Seen::from(&metadata);
+        let seen = FileStat::from(&metadata);
         let before = offset.min(TAIL as u64);
         let skipped = offset - before;
         let (mut reader, plain): (Box<dyn Read + Send>, _) = match compressed::format_of(path) {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use common::FileId;
 use common::config::Config;
 
-use crate::locate::{self, Located, Rows};
-use crate::tail::content::{Content, Got};
+use crate::file::content::{Content, Got};
+use crate::row_lookup::{self, Located, Rows};
 
 /// Nobody edits a longer row, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -18,7 +18,7 @@ const LONGEST: u64 = 16 << 20;
 pub enum Error {
     /// The file is not there, or another one.
     #[error(transparent)]
-    Locate(#[from] locate::Error),
+    Locate(#[from] row_lookup::Error),
     /// It cannot be read.
     #[error("failed to read {}", path.display())]
     Read {

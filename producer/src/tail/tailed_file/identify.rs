@@ -6,16 +6,18 @@ use std::os::unix::fs::MetadataExt as _;
 
 use common::printable::Printable;
 
-use super::{Context, Followed, Turn, holds};
+use super::{Context, TailedFile, Turn, holds};
 use crate::checkpoint::{Ahead, Checkpoint, State};
+use crate::csv::header;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
+use crate::file::identity::{Identity, hash};
 use crate::map::Unmappable;
-use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
-use crate::tail::identity::{Identity, hash};
+use crate::map::resolve;
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::{head, settle, truncated};
+use crate::tail::truncated;
 
-impl Followed {
+impl TailedFile {
     /// Settles which file this is as soon as its header and first record are there; `None` until then.
     pub(super) fn identify(
         &mut self,
@@ -25,8 +27,8 @@ impl Followed {
         chunk: &mut Chunk,
     ) -> io::Result<Option<Turn>> {
         let bytes = self.buffer.rest();
-        let splitter = settle::splitter(&self.source, &self.path, bytes);
-        let head = head::find(bytes, splitter, finish && got == Got::End);
+        let splitter = resolve::splitter(&self.source, &self.path, bytes);
+        let head = header::find(bytes, splitter, finish && got == Got::End);
         if matches!(head, Ok(None)) && got != Got::End {
             return Ok(None);
         }

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use crate::checkpoint::Reached;
-use crate::tail::content::{Content, Got};
-use crate::tail::identity::{Seen, TAIL, hash};
+use crate::file::Position;
+use crate::file::content::{Content, Got};
+use crate::file::identity::{FileStat, TAIL, hash};
 
 /// Bytes of one read.
 const READ: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// Opens `path` at the position `reached`; also tells how the file looks.
-    pub(crate) fn open(path: &Path, reached: &Reached) -> io::Result<(Self, Seen)> {
+    pub(crate) fn open(path: &Path, reached: &Position) -> io::Result<(Self, FileStat)> {
         let (content, seen, tail) = Content::open(path, reached.offset)?;
         let base = reached.offset.saturating_sub(tail.len() as u64);
         Ok((Self { content: Some(content), at: tail.len(), bytes: tail, base }, seen))
@@ -88,7 +88,7 @@ impl Buffer {
     }
 
     /// Whether the bytes before the rest are those that were read when `reached` was.
-    pub(crate) fn fits(&self, reached: &Reached) -> bool {
+    pub(crate) fn fits(&self, reached: &Position) -> bool {
         self.offset() == reached.offset && self.tail_hash() == reached.tail_hash
     }
 }

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::checkpoint::State;
-use crate::tail::followed::{Context, Followed, MaxPayload, Turn};
-use crate::tail::identity::Seen;
+use crate::file::identity::FileStat;
+use crate::tail::tailed_file::{Context, MaxPayload, TailedFile, Turn};
 
 const HEADER: &str = "event_type,event_timestamp,price\n";
 const ROWS: &str = "view,2024-03-13 10:21:14,1.50\nclick,soon,1\nview,2024-03-13 10:21:15,19";
@@ -38,8 +38,8 @@ impl Read {
             clock: Clock::System,
             max_payload: MaxPayload::Is(max_payload),
         };
-        let seen = Seen::from(&fs::metadata(&landed).unwrap());
-        let mut followed = Followed::new(&config, landed.clone(), seen);
+        let seen = FileStat::from(&fs::metadata(&landed).unwrap());
+        let mut followed = TailedFile::new(&config, landed.clone(), seen);
         let mut chunk = Chunk::default();
         while followed.turn(&context, true, &mut chunk).unwrap() == Turn::More {}
         let target = dir.path().join("archive/a.1.csv");

@@ -9,14 +9,14 @@ use crate::tail::Chunk;
 
 /// The way out of a healing.
 #[derive(Debug)]
-pub(super) enum Outlet {
+pub(super) enum Sink {
     /// To the stream.
     Publisher(mpsc::Sender<Chunk>),
     /// Nothing goes out: somebody only wants to know.
     Nowhere,
 }
 
-impl Outlet {
+impl Sink {
     /// Waits for room.
     pub(super) async fn send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
         if let Some((chunks, chunk)) = self.chunk(messages) {
@@ -26,7 +26,7 @@ impl Outlet {
         Ok(())
     }
 
-    /// As [`Outlet::send`], on a thread that may block.
+    /// As [`Sink::send`], on a thread that may block.
     pub(super) fn blocking_send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
         if let Some((chunks, chunk)) = self.chunk(messages) {
             chunks.blocking_send(chunk)?;

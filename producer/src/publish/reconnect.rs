@@ -6,8 +6,9 @@ use common::{Passing as _, stream};
 use tokio::sync::mpsc;
 
 use super::{Error, Publisher};
-use crate::loss;
-use crate::tail::{Chunk, Wake};
+use crate::stream_loss;
+use crate::tail::Chunk;
+use crate::wake::Wake;
 
 impl Publisher {
     /// After a reconnect no acknowledgement of before will come, and a stream that is gone has to be made again. Either
@@ -29,8 +30,8 @@ impl Publisher {
         };
         self.outage.succeeded();
         self.is_in_doubt = false;
-        if !loss::is_lost(&events, now, &self.position()).await {
-            for (number, subject, payload) in self.window.late(Duration::ZERO) {
+        if !stream_loss::is_lost(&events, now, &self.position()).await {
+            for (number, subject, payload) in self.in_flight.late(Duration::ZERO) {
                 self.progress.resent();
                 self.send(number, subject, payload).await?;
             }
@@ -46,7 +47,7 @@ impl Publisher {
         self.last = (now.last_sequence, None);
         self.generation += 1;
         self.backlog.clear();
-        self.window.clear();
+        self.in_flight.clear();
         self.refused = None;
         let rewind = Wake::Rewind(self.generation);
         // The tailer may itself be waiting for room; what it gives until it has read this is void.

@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoint;
 
 /// All files that anybody knows of.
 #[derive(Debug)]
-pub(super) struct Ledger(HashMap<FileId, Entry>);
+pub(super) struct MissingRows(HashMap<FileId, Entry>);
 
 /// One file.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ struct Entry {
     why: Option<String>,
 }
 
-impl Ledger {
+impl MissingRows {
     pub(super) fn new(known: Vec<Known>) -> Self {
         Self(known.into_iter().map(|known| (known.file_id, Entry::new(known))).collect())
     }
@@ -46,7 +46,7 @@ impl Ledger {
         entry.known.revision = entry.known.revision.max(Some(revision));
     }
 
-    /// As [`Ledger::announced`]; whether the database lacks it, so that it has to be published again.
+    /// As [`MissingRows::announced`]; whether the database lacks it, so that it has to be published again.
     pub(super) fn lacks_account(&mut self, file: FileId, revision: i64, rows_read: Row) -> bool {
         let lacks = self.entry(file).known.revision < Some(revision);
         if lacks {
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn a_row_is_missing_once_and_not_when_it_comes_by_itself() {
-        let mut ledger = Ledger::new(vec![known(6, &[(1, 2)])]);
-        ledger.comes(origin(6));
-        let missing = [1, 3, 3, 6].map(|row| ledger.take_from_stream(origin(row)));
+        let mut missing_rows = MissingRows::new(vec![known(6, &[(1, 2)])]);
+        missing_rows.comes(origin(6));
+        let missing = [1, 3, 3, 6].map(|row| missing_rows.take_from_stream(origin(row)));
         assert_eq!(missing, [false, true, false, false]);
-        assert_eq!(ledger.missing(FileId::from(7), 6).to_string(), "4-5");
-        ledger.take_from_file(origin(4));
-        let refilled = &ledger.into_refilled()[0];
+        assert_eq!(missing_rows.missing(FileId::from(7), 6).to_string(), "4-5");
+        missing_rows.take_from_file(origin(4));
+        let refilled = &missing_rows.into_refilled()[0];
         assert_eq!(
             (refilled.from_stream.to_string(), refilled.from_file.to_string()),
             ("3".into(), "4".into())
@@ -178,16 +178,16 @@ mod tests {
 
     #[test]
     fn an_account_is_missing_where_the_database_has_an_older_one() {
-        let mut ledger = Ledger::new(vec![known(2, &[(1, 2)])]);
+        let mut missing_rows = MissingRows::new(vec![known(2, &[(1, 2)])]);
         let file = FileId::from(7);
-        assert!(!ledger.lacks_account(file, 3, 2) && ledger.lacks_account(file, 5, 4));
-        assert!(!ledger.lacks_account(file, 4, 3), "a newer one is on its way");
-        let refilled = ledger.into_refilled();
+        assert!(!missing_rows.lacks_account(file, 3, 2) && missing_rows.lacks_account(file, 5, 4));
+        assert!(!missing_rows.lacks_account(file, 4, 3), "a newer one is on its way");
+        let refilled = missing_rows.into_refilled();
         assert_eq!((refilled[0].account, refilled[0].lost.to_string()), (true, "3-4".to_owned()));
     }
 
     #[test]
     fn a_file_that_lacks_nothing_is_not_told() {
-        assert!(Ledger::new(vec![known(2, &[(1, 2)])]).into_refilled().is_empty());
+        assert!(MissingRows::new(vec![known(2, &[(1, 2)])]).into_refilled().is_empty());
     }
 }

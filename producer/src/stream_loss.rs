@@ -7,7 +7,7 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use common::stream::Incarnation;
 
 use crate::checkpoint::{self, Rewound, Store, StreamPosition};
-use crate::tail::identity::hash;
+use crate::file::identity::hash;
 
 /// How often a message is asked for of a broker that is busy, and the pause between.
 const TRIES: u32 = 3;

@@ -4,7 +4,8 @@ use async_nats::Subject;
 use common::stream;
 use common::wire::{FileMessage, FileState, VERSION};
 
-use crate::checkpoint::{Checkpoint, Reached};
+use crate::checkpoint::Checkpoint;
+use crate::file::Position;
 use crate::map::{Mapped, Mapping};
 
 /// The longest header, in bytes, that an account tells.
@@ -12,7 +13,7 @@ const LONGEST_HEADER: usize = 64 << 10;
 
 /// The account of what was read so far. A higher `revision` replaces a lower one.
 pub(crate) fn message(checkpoint: &Checkpoint, mapping: &Mapping, state: FileState, revision: i64) -> Mapped {
-    let Reached { row, published, rejected, offset, .. } = checkpoint.told();
+    let Position { row, published, rejected, offset, .. } = checkpoint.told();
     let message = FileMessage {
         v: VERSION,
         file_id: checkpoint.file_id,

@@ -4,8 +4,9 @@
 //! the number of its message. One that does not come is "unknown": the message is sent again, under the same number.
 //! No message id is sent: the database knows a row that came twice by its origin.
 
-mod answer;
-mod look;
+mod in_flight;
+mod pub_ack;
+mod reconnect;
 mod refused;
 
 use std::collections::VecDeque;
@@ -26,12 +27,13 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{self, Checkpoint, Store, StreamPosition};
+use crate::file::identity::hash;
 use crate::map::Mapped;
 use crate::progress::Progress;
-use crate::tail::identity::hash;
-use crate::tail::{Chunk, Wake};
-use crate::window::Window;
-use answer::{Answer, Why};
+use crate::tail::Chunk;
+use crate::wake::Wake;
+use in_flight::InFlight;
+use pub_ack::{Answer, Why};
 use refused::Refused;
 
 /// For how long messages may be in flight while the broker answers to none of them.
@@ -68,9 +70,9 @@ pub(crate) struct Publisher {
     /// `prefix.` before a message's number.
     inbox: String,
     acks: Subscriber,
-    window: Window,
+    in_flight: InFlight,
     /// What is to be sent next, in order.
-    backlog: VecDeque<Step>,
+    backlog: VecDeque<Item>,
     /// When the stream was made.
     created: DateTime<Utc>,
     /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
@@ -83,14 +85,14 @@ pub(crate) struct Publisher {
     looked: Instant,
     /// While the stream cannot be looked at.
     outage: Outage,
-    /// What was logged about the messages in flight that the stream refused. Only the window says whether there are any.
+    /// What was logged about the messages in flight that the stream refused. Only `in_flight` says whether there are any.
     refused: Option<Refused>,
 }
 
 /// One step of a chunk.
-enum Step {
+enum Item {
     Send(Mapped),
-    Reach(Box<Checkpoint>),
+    Checkpoint(Box<Checkpoint>),
 }
 
 impl Publisher {
@@ -107,7 +109,7 @@ impl Publisher {
         let is_away = move || !connection.is_connected();
         let acks = nats.client.subscribe(format!("{prefix}.*")).await.map_err(Error::Subscribe)?;
         Ok(Self {
-            window: Window::new(config.publish.window),
+            in_flight: InFlight::new(config.publish.window),
             inbox: format!("{prefix}."),
             nats,
             config,
@@ -139,8 +141,8 @@ impl Publisher {
             () = shutdown.stopped() => None,
             ended = self.publish(&mut chunks) => Some(ended),
         };
-        let unsent = self.backlog.iter().filter(|step| matches!(step, Step::Send(_))).count();
-        ended.unwrap_or_else(|| match self.window.len() + unsent {
+        let unsent = self.backlog.iter().filter(|item| matches!(item, Item::Send(_))).count();
+        ended.unwrap_or_else(|| match self.in_flight.len() + unsent {
             0 => Ok(()),
             left => Err(Error::Stopped(left)),
         })
@@ -152,9 +154,9 @@ impl Publisher {
         connected.mark_unchanged();
         let mut tick = tokio::time::interval(self.config.publish.ack_timeout / 8);
         let mut more = true;
-        while more || !self.backlog.is_empty() || !self.window.is_empty() {
+        while more || !self.backlog.is_empty() || !self.in_flight.is_empty() {
             // Only an answer is progress: sending again and again is not.
-            if self.backlog.is_empty() && self.window.is_empty() {
+            if self.backlog.is_empty() && self.in_flight.is_empty() {
                 self.pulse.rest();
             } else {
                 self.pulse.work();
@@ -188,21 +190,21 @@ impl Publisher {
 
     fn take(&mut self, chunk: Chunk) {
         if chunk.generation == self.generation {
-            self.backlog.extend(chunk.messages.into_iter().map(Step::Send));
-            self.backlog.extend(chunk.marks.into_iter().map(Box::new).map(Step::Reach));
+            self.backlog.extend(chunk.messages.into_iter().map(Item::Send));
+            self.backlog.extend(chunk.marks.into_iter().map(Box::new).map(Item::Checkpoint));
         }
     }
 
     async fn send_backlog(&mut self) -> Result<(), Error> {
-        while self.window.has_room() && !self.window.has_refused() {
+        while self.in_flight.has_room() && !self.in_flight.has_refused() {
             match self.backlog.pop_front() {
-                Some(Step::Send(message)) => {
-                    let number = self.window.push(message.subject.clone(), message.payload.clone());
+                Some(Item::Send(message)) => {
+                    let number = self.in_flight.push(message.subject.clone(), message.payload.clone());
                     self.send(number, message.subject, message.payload).await?;
                 }
-                Some(Step::Reach(checkpoint)) => {
-                    self.window.push_mark(*checkpoint);
-                    self.reach();
+                Some(Item::Checkpoint(checkpoint)) => {
+                    self.in_flight.push_mark(*checkpoint);
+                    self.advance();
                 }
                 None => break,
             }
@@ -236,10 +238,10 @@ impl Publisher {
     fn acknowledge(&mut self, message: &Message) {
         let number = message.subject.strip_prefix(&*self.inbox).and_then(|number| number.parse().ok());
         let Some(number) = number else { return };
-        match answer::read(message) {
+        match pub_ack::read(message) {
             Answer::Taken(sequence) => {
-                if let Some(payload) = self.window.acknowledge(number) {
-                    if !self.window.has_refused()
+                if let Some(payload) = self.in_flight.acknowledge(number) {
+                    if !self.in_flight.has_refused()
                         && let Some(refused) = self.refused.take()
                     {
                         refused.ended();
@@ -253,7 +255,7 @@ impl Publisher {
                     }
                 }
                 fault::point("after_puback");
-                self.reach();
+                self.advance();
             }
             Answer::Refused(why) => {
                 self.is_in_doubt |= matches!(why, Why::Nobody);
@@ -263,7 +265,7 @@ impl Publisher {
     }
 
     fn refuse(&mut self, number: u64, why: &Why) {
-        if self.window.refuse(number) {
+        if self.in_flight.refuse(number) {
             // A full stream holds back: that is not the publisher's fault, and is logged as what it is.
             self.pulse.beat();
             self.refused.get_or_insert_default().log(why);
@@ -271,8 +273,8 @@ impl Publisher {
     }
 
     /// Takes over the positions before which everything is acknowledged.
-    fn reach(&mut self) {
-        while let Some(mut checkpoint) = self.window.pop_mark() {
+    fn advance(&mut self) {
+        while let Some(mut checkpoint) = self.in_flight.pop_mark() {
             checkpoint.stream = Some(self.position());
             if checkpoint.state == checkpoint::State::Truncated {
                 fault::point("before_truncated_mark");
@@ -289,7 +291,7 @@ impl Publisher {
 
     /// While nothing is in flight no answer would show that the stream was deleted, so it is looked at now and then.
     async fn look_at_rest(&mut self) {
-        let is_due = self.window.is_empty() && self.looked.elapsed() >= LOOK;
+        let is_due = self.in_flight.is_empty() && self.looked.elapsed() >= LOOK;
         if !is_due || self.is_in_doubt || !self.nats.is_connected() {
             return;
         }
@@ -307,7 +309,7 @@ impl Publisher {
         if self.nats.client.connection_state() != State::Connected {
             return Ok(());
         }
-        for (number, subject, payload) in self.window.late(self.config.publish.ack_timeout) {
+        for (number, subject, payload) in self.in_flight.late(self.config.publish.ack_timeout) {
             self.progress.resent();
             self.send(number, subject, payload).await?;
         }

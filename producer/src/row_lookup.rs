@@ -12,12 +12,12 @@ use common::{FileId, Origin};
 use uuid::Uuid;
 
 use crate::checkpoint::{self, Limits};
+use crate::csv::records::Splitter;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
 use crate::known;
 use crate::map::{Mapped, Mapping};
-use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
 use crate::tail::reading::Reading;
-use crate::tail::records::Splitter;
 
 /// For checkpoints that do not say which limit their file had: what every broker takes at least.
 const MAX_PAYLOAD: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! What is on its way to the stream, in order, with the positions between.
+//! Messages in flight, in order, with the positions between them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use crate::checkpoint::Checkpoint;
 
-/// The most bytes on their way.
+/// The most bytes in flight.
 const MOST_BYTES: usize = 8 << 20;
 
 /// Messages by number, from the first that is not acknowledged. A position is reached when it is the first.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct InFlight {
     most: usize,
     /// The number of the first slot.
     first: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Window {
 
 #[derive(Debug)]
 enum Slot {
-    OnItsWay { subject: Subject, payload: Bytes, sent: Instant, refusal: Refusal },
+    Sent { subject: Subject, payload: Bytes, sent: Instant, refusal: Refusal },
     Acknowledged,
     Mark(Box<Checkpoint>),
 }
@@ -41,14 +41,14 @@ enum Refusal {
     Resent,
 }
 
-impl Window {
-    /// A window of at most so many messages.
+impl InFlight {
+    /// At most `most` messages.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, first: 0, slots: VecDeque::new(), unacknowledged: 0, refused: 0, bytes: 0 }
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        // Acknowledged messages behind one that is not take room too, lest a lost one lets the window grow for ever.
+        // Acknowledged messages behind one that is not take room too, or a lost one would let the queue grow for ever.
         self.unacknowledged < self.most && self.slots.len() < self.most * 4 && self.bytes < MOST_BYTES
     }
 
@@ -61,7 +61,7 @@ impl Window {
         self.slots.is_empty()
     }
 
-    /// How many messages are on their way.
+    /// How many messages are in flight.
     pub(crate) fn len(&self) -> usize {
         self.unacknowledged
     }
@@ -70,12 +70,7 @@ impl Window {
     pub(crate) fn push(&mut self, subject: Subject, payload: Bytes) -> u64 {
         self.unacknowledged += 1;
         self.bytes += payload.len();
-        self.slots.push_back(Slot::OnItsWay {
-            subject,
-            payload,
-            sent: Instant::now(),
-            refusal: Refusal::Never,
-        });
+        self.slots.push_back(Slot::Sent { subject, payload, sent: Instant::now(), refusal: Refusal::Never });
         self.first + self.slots.len() as u64 - 1
     }
 
@@ -87,7 +82,7 @@ impl Window {
     /// The message, where this is its first acknowledgement.
     pub(crate) fn acknowledge(&mut self, number: u64) -> Option<Bytes> {
         let slot = self.slot(number)?;
-        let Slot::OnItsWay { payload, refusal, .. } = slot else { return None };
+        let Slot::Sent { payload, refusal, .. } = slot else { return None };
         let (payload, was_refused) = (std::mem::take(payload), *refusal != Refusal::Never);
         *slot = Slot::Acknowledged;
         self.refused -= usize::from(was_refused);
@@ -99,7 +94,7 @@ impl Window {
     /// Notes that the stream did not take a message. `false` for one that is not in flight any more: the stream refused
     /// a second copy of what it has.
     pub(crate) fn refuse(&mut self, number: u64) -> bool {
-        let Some(Slot::OnItsWay { refusal, .. }) = self.slot(number) else { return false };
+        let Some(Slot::Sent { refusal, .. }) = self.slot(number) else { return false };
         let is_first = std::mem::replace(refusal, Refusal::Due) == Refusal::Never;
         self.refused += usize::from(is_first);
         true
@@ -109,7 +104,7 @@ impl Window {
     pub(crate) fn pop_mark(&mut self) -> Option<Checkpoint> {
         loop {
             match self.slots.front()? {
-                Slot::OnItsWay { .. } => return None,
+                Slot::Sent { .. } => return None,
                 Slot::Acknowledged | Slot::Mark(_) => {}
             }
             self.first += 1;
@@ -124,7 +119,7 @@ impl Window {
         let (now, first) = (Instant::now(), self.first);
         let mut late = Vec::new();
         for (number, slot) in (first..).zip(&mut self.slots) {
-            if let Slot::OnItsWay { subject, payload, sent, refusal } = slot
+            if let Slot::Sent { subject, payload, sent, refusal } = slot
                 && (*refusal == Refusal::Due || now.duration_since(*sent) >= timeout)
             {
                 *sent = now;
@@ -157,10 +152,10 @@ mod tests {
     use common::FileId;
 
     use super::*;
-    use crate::tail::identity::Identity;
+    use crate::file::identity::Identity;
 
-    fn message(window: &mut Window) -> u64 {
-        window.push(Subject::from_static("events.view"), Bytes::from_static(b"{}"))
+    fn message(in_flight: &mut InFlight) -> u64 {
+        in_flight.push(Subject::from_static("events.view"), Bytes::from_static(b"{}"))
     }
 
     fn mark(row: i64) -> Checkpoint {
@@ -172,104 +167,109 @@ mod tests {
 
     #[test]
     fn rule_no_gap_in_the_watermark() {
-        let mut window = Window::new(10);
-        let one = message(&mut window);
-        window.push_mark(mark(1));
-        let two = message(&mut window);
-        window.push_mark(mark(2));
-        assert!(window.acknowledge(two).is_some());
-        assert!(window.pop_mark().is_none());
-        assert!(window.acknowledge(one).is_some() && window.acknowledge(one).is_none());
-        assert_eq!(window.pop_mark().unwrap().reached.row, 1);
-        assert_eq!(window.pop_mark().unwrap().reached.row, 2);
-        assert!(window.is_empty());
+        let mut in_flight = InFlight::new(10);
+        let one = message(&mut in_flight);
+        in_flight.push_mark(mark(1));
+        let two = message(&mut in_flight);
+        in_flight.push_mark(mark(2));
+        assert!(in_flight.acknowledge(two).is_some());
+        assert!(in_flight.pop_mark().is_none());
+        assert!(in_flight.acknowledge(one).is_some() && in_flight.acknowledge(one).is_none());
+        assert_eq!(in_flight.pop_mark().unwrap().reached.row, 1);
+        assert_eq!(in_flight.pop_mark().unwrap().reached.row, 2);
+        assert!(in_flight.is_empty());
     }
 
     #[test]
     fn what_is_refused_or_late_is_sent_again_under_its_number() {
-        let mut window = Window::new(10);
-        let one = message(&mut window);
-        message(&mut window);
-        assert!(window.late(Duration::from_mins(1)).is_empty());
-        window.refuse(one);
+        let mut in_flight = InFlight::new(10);
+        let one = message(&mut in_flight);
+        message(&mut in_flight);
+        assert!(in_flight.late(Duration::from_mins(1)).is_empty());
+        in_flight.refuse(one);
         let late: Vec<_> =
-            window.late(Duration::from_mins(1)).into_iter().map(|(number, ..)| number).collect();
+            in_flight.late(Duration::from_mins(1)).into_iter().map(|(number, ..)| number).collect();
         assert_eq!(late, [one]);
         // Once for each refusal.
-        assert!(window.late(Duration::from_mins(1)).is_empty());
-        assert_eq!(window.late(Duration::ZERO).len(), 2);
+        assert!(in_flight.late(Duration::from_mins(1)).is_empty());
+        assert_eq!(in_flight.late(Duration::ZERO).len(), 2);
     }
 
     #[test]
     fn an_acknowledgement_that_comes_twice_is_not_taken_for_that_of_a_later_message() {
-        let mut window = Window::new(10);
-        let one = message(&mut window);
-        assert!(window.acknowledge(one).is_some() && window.pop_mark().is_none());
-        let two = message(&mut window);
-        assert!(window.acknowledge(one).is_none() && window.len() == 1);
-        assert!(window.acknowledge(two).is_some());
+        let mut in_flight = InFlight::new(10);
+        let one = message(&mut in_flight);
+        assert!(in_flight.acknowledge(one).is_some() && in_flight.pop_mark().is_none());
+        let two = message(&mut in_flight);
+        assert!(in_flight.acknowledge(one).is_none() && in_flight.len() == 1);
+        assert!(in_flight.acknowledge(two).is_some());
     }
 
     #[test]
     fn rule_no_silent_stall_a_refusal_counts_as_long_as_its_message_is_in_flight() {
-        let mut window = Window::new(10);
-        let one = message(&mut window);
-        let two = message(&mut window);
-        assert!(window.refuse(one) && window.refuse(one) && window.refuse(two) && window.has_refused());
+        let mut in_flight = InFlight::new(10);
+        let one = message(&mut in_flight);
+        let two = message(&mut in_flight);
+        assert!(
+            in_flight.refuse(one)
+                && in_flight.refuse(one)
+                && in_flight.refuse(two)
+                && in_flight.has_refused()
+        );
         // Sent again, it is refused until it is acknowledged.
-        assert_eq!(window.late(Duration::from_mins(1)).len(), 2);
-        assert!(window.has_refused());
-        window.acknowledge(one);
-        assert!(window.has_refused());
-        window.acknowledge(two);
-        assert!(!window.has_refused());
+        assert_eq!(in_flight.late(Duration::from_mins(1)).len(), 2);
+        assert!(in_flight.has_refused());
+        in_flight.acknowledge(one);
+        assert!(in_flight.has_refused());
+        in_flight.acknowledge(two);
+        assert!(!in_flight.has_refused());
         // The answer to a second copy, of a message whose slot is still there or is not, or was cleared.
-        let three = message(&mut window);
-        let four = message(&mut window);
-        window.acknowledge(four);
-        assert!(!window.refuse(four) && !window.refuse(one) && !window.has_refused());
-        window.refuse(three);
-        window.clear();
-        assert!(!window.has_refused() && !window.refuse(three) && !window.has_refused());
+        let three = message(&mut in_flight);
+        let four = message(&mut in_flight);
+        in_flight.acknowledge(four);
+        assert!(!in_flight.refuse(four) && !in_flight.refuse(one) && !in_flight.has_refused());
+        in_flight.refuse(three);
+        in_flight.clear();
+        assert!(!in_flight.has_refused() && !in_flight.refuse(three) && !in_flight.has_refused());
     }
 
     #[test]
-    fn the_window_is_bounded_and_a_cleared_one_knows_no_old_number() {
-        let mut window = Window::new(2);
-        let one = message(&mut window);
-        message(&mut window);
-        assert!(!window.has_room());
-        assert_eq!((window.len(), window.is_empty()), (2, false));
-        window.clear();
-        assert_eq!((window.len(), window.is_empty()), (0, true));
-        assert!(window.has_room() && window.acknowledge(one).is_none());
-        assert_ne!(message(&mut window), one);
+    fn in_flight_is_bounded_and_a_cleared_one_knows_no_old_number() {
+        let mut in_flight = InFlight::new(2);
+        let one = message(&mut in_flight);
+        message(&mut in_flight);
+        assert!(!in_flight.has_room());
+        assert_eq!((in_flight.len(), in_flight.is_empty()), (2, false));
+        in_flight.clear();
+        assert_eq!((in_flight.len(), in_flight.is_empty()), (0, true));
+        assert!(in_flight.has_room() && in_flight.acknowledge(one).is_none());
+        assert_ne!(message(&mut in_flight), one);
     }
 
     #[test]
-    fn the_window_holds_a_bounded_number_of_bytes() {
+    fn in_flight_holds_a_bounded_number_of_bytes() {
         let half = || Bytes::from(vec![b'x'; MOST_BYTES / 2]);
-        let mut window = Window::new(10);
-        let one = window.push(Subject::from_static("events.view"), half());
-        assert!(window.has_room());
-        window.push(Subject::from_static("events.view"), half());
-        assert!(!window.has_room());
-        window.acknowledge(one);
-        assert!(window.has_room());
+        let mut in_flight = InFlight::new(10);
+        let one = in_flight.push(Subject::from_static("events.view"), half());
+        assert!(in_flight.has_room());
+        in_flight.push(Subject::from_static("events.view"), half());
+        assert!(!in_flight.has_room());
+        in_flight.acknowledge(one);
+        assert!(in_flight.has_room());
     }
 
     #[test]
     fn four_windows_of_messages_wait_behind_one_that_is_not_acknowledged() {
-        let mut window = Window::new(10);
-        let first = message(&mut window);
+        let mut in_flight = InFlight::new(10);
+        let first = message(&mut in_flight);
         let mut messages = 1;
-        while window.has_room() {
-            let next = message(&mut window);
-            window.acknowledge(next);
+        while in_flight.has_room() {
+            let next = message(&mut in_flight);
+            in_flight.acknowledge(next);
             messages += 1;
         }
         assert_eq!(messages, 40);
-        window.acknowledge(first);
-        assert!(window.pop_mark().is_none() && window.is_empty() && window.has_room());
+        in_flight.acknowledge(first);
+        assert!(in_flight.pop_mark().is_none() && in_flight.is_empty() && in_flight.has_room());
     }
 }

@@ -6,12 +6,12 @@ use sha2::{Digest as _, Sha256};
 
 /// A row, taken in piece by piece.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Whole {
+pub(crate) struct RowDigest {
     length: u64,
     hash: Sha256,
 }
 
-impl Whole {
+impl RowDigest {
     /// A row that is at hand.
     pub(crate) fn of(row: &[u8]) -> Self {
         let mut whole = Self::default();
@@ -27,7 +27,7 @@ impl Whole {
 }
 
 /// As `sha256sum` prints it.
-impl fmt::Display for Whole {
+impl fmt::Display for RowDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes with sha256 ", self.length)?;
         self.hash.clone().finalize().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -40,9 +40,9 @@ mod tests {
 
     #[test]
     fn the_digest_does_not_depend_on_the_pieces() {
-        let mut pieces = Whole::of(b"a");
+        let mut pieces = RowDigest::of(b"a");
         pieces.add(b"bc");
         let abc = "3 bytes with sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!((pieces.to_string().as_str(), Whole::of(b"abc").to_string().as_str()), (abc, abc));
+        assert_eq!((pieces.to_string().as_str(), RowDigest::of(b"abc").to_string().as_str()), (abc, abc));
     }
 }

@@ -1,6 +1,6 @@
 //! The beginning of a file: its header, and the first record, which together tell it from others.
 
-use crate::tail::records::{Split, Splitter};
+use crate::csv::records::{Split, Splitter};
 
 /// How much of a first record that has no end counts for the file's identity.
 const ENOUGH: usize = 64 << 10;

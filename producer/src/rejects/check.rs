@@ -8,9 +8,9 @@ use common::event::ORIGIN_COLUMN;
 use common::wire::RejectMessage;
 
 use crate::check;
-use crate::checkpoint::Reached;
+use crate::file::Position;
+use crate::file::buffer::Buffer;
 use crate::map::{delimiter_of_edited, origin_of};
-use crate::tail::buffer::Buffer;
 
 /// Why an edited file cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum Error {
 /// How many rows the edited file at `path` has, where it can be sent as a whole.
 pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
     let read = |source| check::Error::Read { path: path.to_owned(), source };
-    let open = |path: PathBuf| Buffer::open(&path, &Reached::default());
+    let open = |path: PathBuf| Buffer::open(&path, &Position::default());
     let (mut beginning, _) = std::fs::canonicalize(path).and_then(open).map_err(read)?;
     beginning.fill().map_err(read)?;
     let Some(delimiter) = delimiter_of_edited(beginning.rest()) else {

@@ -8,9 +8,9 @@ use common::Origin;
 use common::event::ORIGIN_COLUMN;
 use tempfile::NamedTempFile;
 
+use crate::csv::records::{Field, Split, Splitter};
 use crate::land::{self, Error};
 use crate::map::origin_of;
-use crate::tail::records::{Field, Split, Splitter};
 
 /// A file in the making, which nobody sees yet. Dropped before it is finished, it is removed.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use std::time::Instant;
 use common::printable::Printable;
 
 use super::Tailer;
-use crate::tail::followed::Followed;
-use crate::tail::identity::Seen;
+use crate::file::identity::FileStat;
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Found;
+use crate::tail::tailed_file::TailedFile;
 
 impl Tailer {
     /// Looks at one file which the system has spoken of.
@@ -21,7 +21,7 @@ impl Tailer {
         }
         match std::fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => {
-                let seen = Seen::from(&metadata);
+                let seen = FileStat::from(&metadata);
                 let is_other = known.is_some_and(|inode| inode != seen.inode);
                 let is_followed = || self.files.values().any(|file| file.seen.inode == seen.inode);
                 if is_other || (known.is_none() && is_followed()) {
@@ -77,11 +77,11 @@ impl Tailer {
         }
     }
 
-    fn look(&mut self, path: PathBuf, seen: Seen) {
+    fn look(&mut self, path: PathBuf, seen: FileStat) {
         let is_new = if let Some(file) = self.files.get_mut(&path) {
             file.look(seen)
         } else {
-            let file = Followed::new(&self.context.config, path.clone(), seen);
+            let file = TailedFile::new(&self.context.config, path.clone(), seen);
             self.files.insert(path.clone(), file);
             true
         };
@@ -98,7 +98,7 @@ impl Tailer {
             .filter(|(path, file)| !found.is_at(path, file.seen.inode))
             .map(|(path, _)| path.clone())
             .collect();
-        let left: Vec<Followed> = moved.iter().filter_map(|path| self.leave(path)).collect();
+        let left: Vec<TailedFile> = moved.iter().filter_map(|path| self.leave(path)).collect();
         for file in left {
             let place = found
                 .files
@@ -111,14 +111,14 @@ impl Tailer {
         }
     }
 
-    pub(super) fn leave(&mut self, path: &Path) -> Option<Followed> {
+    pub(super) fn leave(&mut self, path: &Path) -> Option<TailedFile> {
         self.ready.retain(|one| one != path);
         self.waiting.remove(path);
         self.parked.remove(path);
         self.files.remove(path)
     }
 
-    fn renamed(&mut self, mut file: Followed, there: &Path) {
+    fn renamed(&mut self, mut file: TailedFile, there: &Path) {
         tracing::info!(from = %Printable(file.path.display()), to = %Printable(there.display()), "renamed");
         there.clone_into(&mut file.path);
         if let Some(reading) = &mut file.reading {
@@ -130,7 +130,7 @@ impl Tailer {
         self.make_ready(there.to_owned());
     }
 
-    fn gone(&mut self, mut file: Followed) {
+    fn gone(&mut self, mut file: TailedFile) {
         let Some(file_id) = file.file_id() else {
             // Its checkpoint may be there, of a start before.
             self.may_miss = true;

@@ -13,15 +13,17 @@ use common::printable::Printable;
 use common::wire::FileState;
 use common::{Clock, FileId};
 
-use crate::checkpoint::{Ahead, Checkpoint, Limits, Reached, State, Store};
+use crate::checkpoint::{Ahead, Checkpoint, Limits, State, Store};
+use crate::csv::header::Head;
+use crate::file::Position;
+use crate::file::buffer::Buffer;
+use crate::file::compressed;
+use crate::file::content::{self, Got};
+use crate::file::identity::{FileStat, Identity};
+use crate::map::resolve::{self, MappedFile};
 use crate::map::{Unmappable, source_of};
-use crate::tail::buffer::Buffer;
-use crate::tail::compressed;
-use crate::tail::content::{self, Got};
-use crate::tail::head::Head;
-use crate::tail::identity::{Identity, Seen};
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::{settle, truncated};
+use crate::tail::truncated;
 
 /// Why a compressed file is parked.
 pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
@@ -87,14 +89,14 @@ pub(crate) enum Turn {
 
 /// A file that is followed.
 #[derive(Debug)]
-pub(crate) struct Followed {
+pub(crate) struct TailedFile {
     pub path: PathBuf,
     /// The file when it was looked at last.
-    pub seen: Seen,
+    pub seen: FileStat,
     /// Since when it has been so, or reading it failed.
     quiet_since: Instant,
     /// The file before the first byte of `buffer` was read.
-    opened: Seen,
+    opened: FileStat,
     /// Whether it is in the tailer's queue already.
     pub is_queued: bool,
     /// Set once header and first record were there.
@@ -103,8 +105,8 @@ pub(crate) struct Followed {
     buffer: Buffer,
 }
 
-impl Followed {
-    pub(crate) fn new(config: &Config, path: PathBuf, seen: Seen) -> Self {
+impl TailedFile {
+    pub(crate) fn new(config: &Config, path: PathBuf, seen: FileStat) -> Self {
         let source = source_of(config, &path);
         Self {
             path,
@@ -119,7 +121,7 @@ impl Followed {
     }
 
     /// Takes note of how the file is now; whether that is something new.
-    pub(crate) fn look(&mut self, seen: Seen) -> bool {
+    pub(crate) fn look(&mut self, seen: FileStat) -> bool {
         let is_new = self.seen != seen;
         if is_new {
             self.seen = seen;
@@ -192,7 +194,7 @@ impl Followed {
     fn read(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
         self.open(context, chunk)?;
         let got = self.buffer.fill()?;
-        let now = Seen::from(&fs::metadata(&self.path)?);
+        let now = FileStat::from(&fs::metadata(&self.path)?);
         if now.inode != self.opened.inode {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -242,7 +244,7 @@ impl Followed {
             return Ok(());
         }
         let Some(reading) = &mut self.reading else {
-            let (buffer, opened) = Buffer::open(&self.path, &Reached::default())?;
+            let (buffer, opened) = Buffer::open(&self.path, &Position::default())?;
             self.opened_at(buffer, opened);
             return Ok(());
         };
@@ -271,7 +273,7 @@ impl Followed {
         Turn::More
     }
 
-    fn opened_at(&mut self, buffer: Buffer, opened: Seen) {
+    fn opened_at(&mut self, buffer: Buffer, opened: FileStat) {
         self.buffer = buffer;
         self.opened = opened;
         self.look(opened);
@@ -286,18 +288,18 @@ impl Followed {
         delimiter: u8,
         chunk: &mut Chunk,
     ) -> io::Result<Result<(), Unmappable>> {
-        let (config, of_file) = (&context.config, |file| context.store.of_file(file));
+        let (config, of_file) = (&context.config, |file| context.store.of_file(file).map(MappedFile::from));
         let beginning = (head, self.buffer.rest());
-        let mapping = match settle::mapping(config, &self.source, delimiter, beginning, of_file) {
+        let mapping = match resolve::mapping(config, &self.source, delimiter, beginning, of_file) {
             Ok(mapping) => Arc::new(mapping),
             Err(unmappable) => return Ok(Err(unmappable)),
         };
         let file_id = identity.file_id(context.store.source_id());
         self.buffer.advance(head.rows_begin);
-        let start = Reached {
+        let start = Position {
             offset: self.buffer.offset(),
             tail_hash: self.buffer.tail_hash(),
-            ..Reached::default()
+            ..Position::default()
         };
         let mut checkpoint = Checkpoint::new(file_id, identity, &self.path);
         (checkpoint.start, checkpoint.reached) = (start, start);
@@ -316,7 +318,7 @@ impl Followed {
 }
 
 /// Whether the file has everything that was read and sent of it. `buffer` is open at `reached`.
-fn holds(path: &Path, buffer: &Buffer, reached: &Reached, ahead: &Ahead) -> io::Result<bool> {
+fn holds(path: &Path, buffer: &Buffer, reached: &Position, ahead: &Ahead) -> io::Result<bool> {
     let is_ahead = ahead.reached.offset > reached.offset;
     Ok(buffer.fits(reached) && (!is_ahead || Buffer::open(path, &ahead.reached)?.0.fits(&ahead.reached)))
 }

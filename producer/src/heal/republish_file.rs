@@ -12,14 +12,16 @@ use common::origin::Row;
 use common::{Origin, RowSet};
 
 use super::find::find;
-use super::ledger::Ledger;
-use super::{Before, Error, Outlet, Progress};
-use crate::checkpoint::{Checkpoint, Limits, Reached, Store};
+use super::missing_rows::MissingRows;
+use super::{Before, Error, Progress, Sink};
+use crate::checkpoint::{Checkpoint, Limits, Store};
+use crate::csv::header;
+use crate::file::Position;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
+use crate::map::resolve::{self, MappedFile};
 use crate::map::{Mapped, Mapping, Unmappable, source_of};
-use crate::tail::buffer::Buffer;
-use crate::tail::content::Got;
 use crate::tail::reading::{Chunk, Reading};
-use crate::tail::{head, settle};
 
 /// Reads files as the tailer does.
 #[derive(Debug)]
@@ -34,18 +36,18 @@ impl Files {
     pub(super) fn republish(
         &self,
         before: &Before,
-        ledger: &mut Ledger,
-        outlet: &Outlet,
+        missing_rows: &mut MissingRows,
+        sink: &Sink,
         progress: &Progress,
     ) -> Result<(), Error> {
         for checkpoint in &before.checkpoints {
-            let missing = ledger.missing(checkpoint.file_id, checkpoint.reached.row);
+            let missing = missing_rows.missing(checkpoint.file_id, checkpoint.reached.row);
             if missing.is_empty() {
                 continue;
             }
             match self.file(checkpoint, &missing, &before.store) {
-                Ok(file) => file.republish(&missing, ledger, outlet, progress)?,
-                Err(why) => ledger.cannot(checkpoint.file_id, why),
+                Ok(file) => file.republish(&missing, missing_rows, sink, progress)?,
+                Err(why) => missing_rows.cannot(checkpoint.file_id, why),
             }
         }
         Ok(())
@@ -106,20 +108,20 @@ impl Files {
         store: &Store,
     ) -> io::Result<Result<Arc<Mapping>, String>> {
         let source = source_of(&self.config, &checkpoint.path);
-        let (mut buffer, _) = Buffer::open(path, &Reached::default())?;
+        let (mut buffer, _) = Buffer::open(path, &Position::default())?;
         let mut got = buffer.fill()?;
-        let splitter = settle::splitter(&source, &checkpoint.path, buffer.rest());
+        let splitter = resolve::splitter(&source, &checkpoint.path, buffer.rest());
         let head = loop {
-            match head::find(buffer.rest(), splitter, got != Got::More) {
+            match header::find(buffer.rest(), splitter, got != Got::More) {
                 Ok(Some(head)) => break head,
                 Ok(None) if got == Got::More => got = buffer.fill()?,
                 Ok(None) => return Ok(Err(format!("{} has no header", path.display()))),
                 Err(why) => return Ok(Err(why)),
             }
         };
-        let of_file = |file| store.of_file(file);
+        let of_file = |file| store.of_file(file).map(MappedFile::from);
         let mapping =
-            settle::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
+            resolve::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
         Ok(mapping.map(Arc::new).map_err(|Unmappable(why)| why))
     }
 }
@@ -137,8 +139,8 @@ impl Reread<'_> {
     fn republish(
         &self,
         missing: &RowSet,
-        ledger: &mut Ledger,
-        outlet: &Outlet,
+        missing_rows: &mut MissingRows,
+        sink: &Sink,
         progress: &Progress,
     ) -> Result<(), Error> {
         progress.expect(self.checkpoint.reached.row.unsigned_abs());
@@ -148,15 +150,15 @@ impl Reread<'_> {
                 (first..).zip(messages).filter(|(row, _)| missing.contains(*row)).collect();
             progress.note(read, wanted.len());
             for (row, _) in &wanted {
-                ledger.take_from_file(Origin { file: self.checkpoint.file_id, row: *row });
+                missing_rows.take_from_file(Origin { file: self.checkpoint.file_id, row: *row });
             }
-            outlet.blocking_send(wanted.into_iter().map(|(_, message)| message).collect())
+            sink.blocking_send(wanted.into_iter().map(|(_, message)| message).collect())
         })?;
         Ok(())
     }
 
     /// Gives the rows up to the checkpoint's position to `each`, some at a time, with the number of the first.
-    fn rows(&self, mut each: impl FnMut(Row, Vec<Mapped>) -> Result<(), Error>) -> Result<Reached, Error> {
+    fn rows(&self, mut each: impl FnMut(Row, Vec<Mapped>) -> Result<(), Error>) -> Result<Position, Error> {
         let failed = |source| Error::File { path: self.path.clone(), source };
         let Checkpoint { start, reached, .. } = *self.checkpoint;
         let (mut buffer, seen) = Buffer::open(&self.path, &start).map_err(failed)?;
