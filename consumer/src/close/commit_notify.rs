@@ -47,3 +47,21 @@ impl CommitNotifications {
         std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn commits_are_reported_once_and_the_end_of_all_writers_too() {
+        let (one, mut notifications) = commit_notifications();
+        let other = one.clone();
+        one.committed([7, 8]);
+        other.committed([8, 9]);
+        assert!(notifications.wait().await);
+        assert_eq!(notifications.take(), [7, 8, 9]);
+        assert!(notifications.take().is_empty());
+        drop((one, other));
+        assert!(!notifications.wait().await);
+    }
+}

@@ -32,6 +32,7 @@ fn a_row_becomes_one_line_of_copy() {
         "00000000-0000-0000-0000-000000000001\tview\t2024-03-13T10:21:14Z\t\\N\ta\\tb\\\\c\\nd\\r\t\\N\t\\N\t\\N\t\\N\
          \t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t19.99\t\\N\t\\N\t{\"k\":\"v\\\\n\"}\t7\t3\t\\N\t"
     );
+    assert_eq!(row.event_timestamp(), Some("2024-03-13T10:21:14Z".parse().unwrap()));
     let fields: Vec<_> = row.fields().collect();
     assert_eq!(fields.len(), 22);
     assert_eq!((fields[4].0, fields[4].1.as_deref()), ("customer_name", Some("a\tb\\c\nd\r")));
