@@ -19,7 +19,8 @@ const HEALING: Duration = Duration::from_mins(10);
 const REFUSED: i32 = 1;
 
 impl FaultRunner<'_> {
-    /// Copies, lets rows come for `age` after the first commit, puts back, heals. Gives the moment at which consumers could go on.
+    /// Copies, lets rows come for `age` after the first commit, puts back, heals. Gives the moment at which consumers could
+    /// go on.
     pub(super) async fn restore(&mut self, age: Duration) -> anyhow::Result<DateTime<Utc>> {
         if !self.settle(Duration::ZERO).await? {
             return Ok(self.clock.now());
