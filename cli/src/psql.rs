@@ -3,6 +3,7 @@
 use anyhow::Context;
 use common::Exit;
 use common::config::Config;
+use common::secrets::percent_decoded;
 use sandbox::Services;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Command;
@@ -38,16 +39,9 @@ async fn psql(config: &Config, arguments: &[String]) -> anyhow::Result<Exit> {
 
 fn without_password(url: &SecretString) -> anyhow::Result<(Url, Option<SecretString>)> {
     let mut url = Url::parse(url.expose_secret())?;
-    let password = url.password().map(percent_decoded);
+    let password = url.password().map(|password| percent_decoded(password).into());
     let _ = url.set_password(None);
     Ok((url, password))
-}
-
-/// A URL keeps a password with its special characters escaped; psql's environment wants them plain.
-fn percent_decoded(text: &str) -> SecretString {
-    let pairs = format!("password={}", text.replace('+', "%2B"));
-    let plain = url::form_urlencoded::parse(pairs.as_bytes()).next();
-    plain.map(|(_, value)| value.into_owned()).unwrap_or_default().into()
 }
 
 #[cfg(test)]

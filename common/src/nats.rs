@@ -10,8 +10,9 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr, ServerError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
+use crate::config;
+use crate::secrets::{self, percent_decoded};
 use crate::shutdown::Shutdown;
-use crate::{config, secrets};
 
 /// The oldest nats-server that will do.
 pub const OLDEST: (i64, i64) = (2, 12);
@@ -241,7 +242,7 @@ async fn options(
     // async-nats does not take them from the URL by itself.
     let account = servers.iter().find_map(|server| server.username().zip(server.password()));
     if let Some((user, password)) = account {
-        options = options.user_and_password(user.to_owned(), password.to_owned());
+        options = options.user_and_password(percent_decoded(user), percent_decoded(password));
     }
     let lost = Mutex::new(None);
     let options = options

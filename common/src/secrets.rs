@@ -42,7 +42,7 @@ pub fn keep_url(url: &SecretString) {
                     [url.username(), url.path().trim_start_matches('/'), url.host_str().unwrap_or("")];
                 let is_name = !is_token && secret.is_some_and(|secret| names.contains(&secret));
                 keep_text(secret.unwrap_or(""), is_name);
-                keep_text(&decoded(secret.unwrap_or("")), is_name);
+                keep_text(&percent_decoded(secret.unwrap_or("")), is_name);
                 for (name, value) in url.query_pairs() {
                     if name.contains("password") {
                         keep_text(&value, false);
@@ -92,13 +92,9 @@ pub(crate) fn hidden(text: &str, by: By) -> Cow<'_, str> {
     text
 }
 
-/// A URL keeps special characters of a password escaped.
-fn decoded(text: &str) -> String {
-    let pair = format!("a={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
+/// A URL holds the special characters of a user or a password as `%2F`; programs want them as they are.
+pub fn percent_decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -110,6 +106,7 @@ mod tests {
         keep_url(&"nats://me:p%2Fq%22r+s%3C@host:4222, nats://t0ken5@other:4222".into());
         keep_url(&"postgres://me:hunter2secret@host/db?sslpassword=alsosecret".into());
         keep_url(&"postgres://shop:shop@host/db".into());
+        keep_url(&"postgres://me:e&hidden%26tail@host/db".into());
         keep_credentials(
             "-----BEGIN NATS USER JWT-----\neyJ0eXAi.abc-d.e\n------END\nSUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4\n",
         );
@@ -118,6 +115,7 @@ mod tests {
         assert_eq!(hidden(hostile, By::Us), "*** *** {\"pass\":\"***\"} *** *** *** *** ***");
         assert_eq!(hidden("user shop, password shop", By::Others), "user ***, password ***");
         assert_eq!(hidden("the shop's files", By::Us), "the shop's files");
+        assert_eq!(hidden("the e&hidden&tail", By::Us), "the ***");
         assert!(matches!(hidden("nothing", By::Others), Cow::Borrowed("nothing")));
     }
 }

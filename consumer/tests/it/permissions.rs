@@ -1,6 +1,6 @@
 //! `nats.conf` gives each user what its part needs.
 
-use common::{Shutdown, nats, stream};
+use common::{Shutdown, config, nats, stream};
 use futures::{FutureExt as _, StreamExt as _};
 use sandbox::testing::Log;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,6 +11,12 @@ use crate::broker::Broker;
 
 /// Lets `broker` use the users of the repository's `nats.conf`, and gives its URL for one of them.
 fn users_of_nats_conf(broker: &Broker) -> impl Fn(&str) -> SecretString {
+    let server = with_passwords(broker, "secret");
+    move |user| format!("nats://{user}:secret@{server}").into()
+}
+
+/// As [`users_of_nats_conf`] with `password`, written as it stands in the configuration. Gives host and port.
+fn with_passwords(broker: &Broker, password: &str) -> String {
     broker.reload(|generated| {
         let generated: Value = serde_json::from_str(&generated).unwrap();
         let conf = include_str!("../../../nats.conf")
@@ -19,10 +25,9 @@ fn users_of_nats_conf(broker: &Broker) -> impl Fn(&str) -> SecretString {
             .replace("data/nats", generated["jetstream"]["store_dir"].as_str().unwrap());
         ["PRODUCER", "CONSUMER", "OPERATOR"]
             .iter()
-            .fold(conf, |conf, user| format!("{user}_PASSWORD: secret\n{conf}"))
+            .fold(conf, |conf, user| format!("{user}_PASSWORD: {password}\n{conf}"))
     });
-    let server = broker.url.expose_secret().split_once('@').unwrap().1.to_owned();
-    move |user| format!("nats://{user}:secret@{server}").into()
+    broker.url.expose_secret().split_once('@').unwrap().1.to_owned()
 }
 
 #[tokio::test]
@@ -75,4 +80,14 @@ async fn nats_conf_lets_no_producer_read_what_consumers_are_sent() {
     for mut inbox in read {
         assert!(inbox.next().now_or_never().flatten().is_none(), "it reads what a consumer was sent");
     }
+}
+
+#[tokio::test]
+async fn a_password_may_hold_any_character() {
+    let broker = Broker::start().await;
+    let server = with_passwords(&broker, r#""p@ss/w:rd, 50%41 \"quoted\" + more""#);
+    let password = "p%40ss%2Fw%3Ard%2C%2050%2541%20%22quoted%22%20+%20more";
+    let url = format!("nats://operator:{password}@{server}").into();
+    let config = config::Nats { url: Some(url), ..config::Nats::default() };
+    until("it opens the door", async || nats::reach(&config, "test").await.is_ok()).await;
 }
