@@ -19,9 +19,11 @@ use tokio::process::{Child, Command};
 const DEADLINE: Duration = Duration::from_mins(10);
 
 /// Variables that would change what the binary does.
-const CUSTOMARY: [&str; 8] = [
+const CUSTOMARY: [&str; 10] = [
     "DATABASE_URL",
+    "DATABASE_PASSWORD_FILE",
     "NATS_URL",
+    "NATS_PASSWORD_FILE",
     "LOG_LEVEL",
     "RUST_LOG",
     "MIN_EVENTS",

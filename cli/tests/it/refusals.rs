@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::process::{Signal, kill_process};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::bed::{Bed, Ended, names, rows, until};
 
@@ -232,6 +232,33 @@ async fn a_wrong_password_is_said_and_not_shown() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("refused user or password; check nats.url"), "{}", ended.err);
     assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn passwords_in_files_open_both_services_and_no_other_ones_do() {
+    let (nats, database) = tokio::join!(sandbox::testing::nats(), sandbox::testing::postgres_database());
+    let apart = |url: &SecretString| {
+        let mut url = url::Url::parse(url.expose_secret()).unwrap();
+        let password = url.password().unwrap().to_owned();
+        url.set_password(None).unwrap();
+        (SecretString::from(url.to_string()), password + "\n")
+    };
+    let ((nats, nats_password), (database, database_password)) = (apart(&nats.url()), apart(&database));
+    let bed = Bed::with_services(&nats, &database)
+        .with("NATS_PASSWORD_FILE", "nats password")
+        .with("DATABASE_PASSWORD_FILE", "database password");
+    let missing = "environment variable DATABASE_PASSWORD_FILE: database.password_file = \"database password\": it \
+                   cannot be read: No such file or directory";
+    assert_refused(&bed, &bed.run(&["up", "--count", "10"]).await, missing);
+    bed.write("nats password", &nats_password);
+    bed.write("database password", "hunter2");
+    let ended = bed.run(&["up", "--count", "10"]).await;
+    assert!(ended.err.contains("password authentication failed"), "{}", ended.err);
+    assert!(!ended.err.contains("hunter2") && !ended.out.contains("hunter2"), "{}", ended.err);
+    bed.write("database password", &database_password);
+    let ended = bed.run(&["up", "--count", "10"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(bed.sql("select count(*) from events").await, "10");
 }
 
 #[tokio::test]

@@ -9,9 +9,11 @@ use super::Problem;
 use super::args::Setting;
 
 /// Customary names and what they set. A later one beats an earlier one.
-const CUSTOMARY: [(&str, &str); 8] = [
+const CUSTOMARY: [(&str, &str); 10] = [
     ("DATABASE_URL", "database.url"),
+    ("DATABASE_PASSWORD_FILE", "database.password_file"),
     ("NATS_URL", "nats.url"),
+    ("NATS_PASSWORD_FILE", "nats.password_file"),
     ("LOG_LEVEL", "log.level"),
     ("RUST_LOG", "log.level"),
     ("MIN_EVENTS", "generate.min_events"),
@@ -78,9 +80,12 @@ fn customary_value(name: &str, value: &str) -> Value {
     }
 }
 
-/// A URL is never taken apart; anything else may be a number, a boolean or a list.
+/// A URL or a path is never taken apart; anything else may be a number, a boolean or a list.
 fn own_value(key: &str, value: &str) -> Value {
-    if key == "database.url" || key == "nats.url" { Value::from(value) } else { parse(value) }
+    let is_text = ["database.", "nats."]
+        .iter()
+        .any(|section| key.strip_prefix(section).is_some_and(|name| matches!(name, "url" | "password_file")));
+    if is_text { Value::from(value) } else { parse(value) }
 }
 
 fn parse(value: &str) -> Value {

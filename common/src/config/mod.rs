@@ -7,6 +7,7 @@ mod args;
 mod directories;
 mod environment;
 mod log_level;
+mod password_file;
 mod problem;
 mod sections;
 mod show;
@@ -23,6 +24,7 @@ use crate::secrets;
 
 pub use crate::problem::Problem;
 pub use args::{Args, Flags};
+pub use password_file::url_with_password;
 pub use sections::{
     Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish,
     Stopping, Stream, Tail, UnknownColumns,
@@ -116,11 +118,12 @@ impl Config {
         for flag in &flags.0 {
             figment = figment.merge(flag.clone());
         }
-        let config: Config = figment.extract().map_err(|error| Problem::of_figment(&error))?;
+        let mut config: Config = figment.extract().map_err(|error| Problem::of_figment(&error))?;
         let wrong = validate::first_problem(&config).or_else(|| directories::first_overlap(&config));
         if let Some((key, what)) = wrong {
             return Err(Problem::of_key(&figment, &key, &what));
         }
+        password_file::read(&mut config).map_err(|(key, what)| Problem::of_key(&figment, &key, &what))?;
         [&config.nats.url, &config.database.url].into_iter().flatten().for_each(secrets::keep_url);
         Ok(Loaded { config, figment })
     }

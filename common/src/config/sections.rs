@@ -47,6 +47,8 @@ pub struct Nats {
     /// `nats://[user:password@]host:port`, several separated by commas. `millrace up` starts one where it is unset.
     #[serde(serialize_with = "hide")]
     pub url: Option<SecretString>,
+    /// A file that holds the password of the user in `url`.
+    pub password_file: Option<PathBuf>,
     /// A credentials file (`.creds`), where the account asks for one.
     pub credentials: Option<PathBuf>,
     /// How long one attempt to connect may take.
@@ -56,7 +58,7 @@ pub struct Nats {
 
 impl Default for Nats {
     fn default() -> Self {
-        Self { url: None, credentials: None, connect_timeout: Duration::from_secs(5) }
+        Self { url: None, password_file: None, credentials: None, connect_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -67,6 +69,8 @@ pub struct Database {
     /// `postgres://user:password@host:port/database`. `millrace up` starts one where it is unset.
     #[serde(serialize_with = "hide")]
     pub url: Option<SecretString>,
+    /// A file that holds the password of the user in `url`.
+    pub password_file: Option<PathBuf>,
     /// How long one attempt to connect may take, and how long an answer may be missing before the server is asked on
     /// another connection whether it is still at work.
     #[serde(with = "humantime_serde")]
@@ -75,7 +79,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, answer_timeout: Duration::from_secs(10) }
+        Self { url: None, password_file: None, answer_timeout: Duration::from_secs(10) }
     }
 }
 

@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use secrecy::ExposeSecret;
+use url::Url;
+
 use super::environment;
 use super::*;
 
@@ -135,4 +138,68 @@ fn a_directory_without_a_name_is_refused() {
         let line = load("", &[(name, "")]).unwrap_err();
         assert!(line.ends_with(&format!("{key} is empty; name a directory, or leave it out")), "{line}");
     }
+}
+
+/// What `database.url` and `nats.url` become with a password file that holds `bytes`.
+fn with_password_file(database: &str, nats: &str, bytes: &[u8]) -> Result<[String; 2], String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let file = file.path().to_str().unwrap();
+    let mut variables = vec![("DATABASE_URL", database), ("NATS_URL", nats)];
+    variables.extend([("DATABASE_PASSWORD_FILE", file), ("MILLRACE_NATS__PASSWORD_FILE", file)]);
+    let mut config = load("", &variables)?;
+    password_file::read(&mut config)
+        .map_err(|(key, what)| format!("{key} {}", what.replace(file, "FILE")))?;
+    Ok([config.database.url, config.nats.url].map(|url| url.unwrap().expose_secret().to_owned()))
+}
+
+#[test]
+fn a_password_from_a_file_becomes_part_of_the_url() {
+    let (database, nats) = ("postgres://me@host/db?sslmode=require", "nats://me@a:1, me@b:2");
+    for (content, escaped) in [
+        ("hunter2", "hunter2"),
+        ("hunter2\n", "hunter2"),
+        ("hunter2\r\n", "hunter2"),
+        (" two words \n", "%20two%20words%20"),
+        ("a@b/c:d?e#f%25,g&h+i\u{fc}\n", "a%40b%2Fc%3Ad%3Fe%23f%2525%2Cg%26h%2Bi%C3%BC"),
+    ] {
+        let urls = with_password_file(database, nats, content.as_bytes()).unwrap();
+        assert_eq!(urls[0], format!("postgres://me:{escaped}@host/db?sslmode=require"));
+        assert_eq!(urls[1], format!("nats://me:{escaped}@a:1,nats://me:{escaped}@b:2"));
+        let read = Url::parse(&urls[0]).unwrap();
+        assert_eq!(
+            secrets::percent_decoded(read.password().unwrap()),
+            content.trim_end_matches(['\n', '\r'])
+        );
+    }
+}
+
+#[test]
+fn a_password_file_that_cannot_be_used_is_named_and_not_shown() {
+    let (database, nats) = ("postgres://me@host/db", "nats://me@host");
+    let with_password = "postgres://me:hunter1@host/db";
+    for (database, nats, bytes, expected) in [
+        (database, nats, &b""[..], "database.password_file = \"FILE\": it is empty"),
+        (database, nats, b"\n", "database.password_file = \"FILE\": it is empty"),
+        (database, nats, b"hunter2\nhunter3\n", "more than one line"),
+        (database, nats, b"hunter2\0", "control characters"),
+        (database, nats, b"hunter2\xff", "it is not UTF-8 text"),
+        ("", nats, b"hunter2", "database.url is not set; set both"),
+        (with_password, nats, b"hunter2", "the URL holds a password as well; leave one of them out"),
+        ("postgres://me@host/db?password=hunter1", nats, b"hunter2", "the URL holds a password as well"),
+        ("postgres://host/db", nats, b"hunter2", "the URL names no user"),
+        (database, "nats://host", b"hunter2", "nats.password_file = \"FILE\": the URL names no user"),
+        (
+            database,
+            "nats://me@a,nats://me:hunter1@b",
+            b"hunter2",
+            "nats.password_file = \"FILE\": the URL holds",
+        ),
+    ] {
+        let line = with_password_file(database, nats, bytes).unwrap_err();
+        assert!(line.contains(expected), "{line}");
+        assert!(!line.contains("hunter"), "{line}");
+    }
+    let (url, missing) = (database.into(), Path::new("/nonexistent/password"));
+    assert!(url_with_password(&url, missing).unwrap_err().starts_with("it cannot be read: No such file"));
 }
