@@ -15,6 +15,7 @@ use common::health::{Ask, Service};
 use common::nats::{self, User};
 use common::stream::STREAM;
 use common::{Shutdown, config};
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -30,8 +31,18 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is set: run this by docker compose run --rm test"))
 }
 
+/// The URL with the password that the service `passwords` has made for `name`.
+fn with_password(url: &str, name: &str) -> SecretString {
+    let file = format!("/run/passwords/{name}/password");
+    config::url_with_password(&url.into(), Path::new(&file)).unwrap()
+}
+
+fn database_url() -> SecretString {
+    with_password(&variable("DATABASE_URL"), "postgres")
+}
+
 async fn database() -> PgPool {
-    PgPool::connect(&variable("DATABASE_URL")).await.unwrap()
+    PgPool::connect(database_url().expose_secret()).await.unwrap()
 }
 
 /// Drops a complete file, and gives its name.
@@ -99,7 +110,7 @@ async fn every_row_ends_in_one_of_three_tables_and_the_file_is_archived() {
 #[tokio::test]
 #[ignore = "needs the Compose stack"]
 async fn no_closed_file_breaks_the_law() {
-    let files = ledger::file_totals::from_tables(&variable("DATABASE_URL").into(), None).await.unwrap();
+    let files = ledger::file_totals::from_tables(&database_url(), None).await.unwrap();
     assert!(files.iter().any(|file| file.closed), "something was closed before");
     let broken: Vec<_> = files.iter().filter(|file| file.closed && !file.is_reconciled()).collect();
     assert!(broken.is_empty(), "{broken:?}");
@@ -128,12 +139,13 @@ async fn the_producer_and_each_consumer_are_alive_and_ready() {
 #[ignore = "needs the Compose stack"]
 async fn a_user_of_the_broker_may_do_what_it_needs_and_nothing_else() {
     let connect = async |user: User, name: &str| {
-        let config = config::Nats { url: Some(variable(name).into()), ..config::Nats::default() };
+        let url = with_password(&format!("nats://{name}@nats:4222"), name);
+        let config = config::Nats { url: Some(url), ..config::Nats::default() };
         nats::connect_as(&config, user, "test", &Shutdown::new()).await.unwrap().jetstream
     };
-    let producer = connect(User::Producer, "PRODUCER_URL").await;
-    let consumer = connect(User::Consumer, "CONSUMER_URL").await;
-    let operator = connect(User::Operator, "OPERATOR_URL").await;
+    let producer = connect(User::Producer, "producer").await;
+    let consumer = connect(User::Consumer, "consumer").await;
+    let operator = connect(User::Operator, "operator").await;
     assert!(operator.get_stream(STREAM).await.is_ok());
     assert!(consumer.get_stream(STREAM).await.is_ok());
     // What is refused is not answered.
