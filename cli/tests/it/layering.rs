@@ -186,3 +186,17 @@ fn imports_are_found_in_every_form() {
     let found = names_after(text, "crate::");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "d", "f", "h"]);
 }
+
+/// What is missing there is noticed only where an image is built.
+#[test]
+fn the_image_is_built_from_every_member() {
+    let read = |name| fs::read_to_string(member(name)).unwrap();
+    let (manifest, dockerfile, context) = (read("Cargo.toml"), read("Dockerfile"), read(".dockerignore"));
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    for name in members.split('"').skip(1).step_by(2) {
+        for line in [format!("COPY {name}/Cargo.toml {name}/"), format!("COPY {name} {name}")] {
+            assert!(dockerfile.lines().any(|found| found == line), "Dockerfile: {line}");
+        }
+        assert!(context.lines().any(|found| found == format!("!{name}")), ".dockerignore: !{name}");
+    }
+}
