@@ -1,4 +1,4 @@
--- Files that were read to their end and whose law holds: every row is in a table.
+-- Files that were read to their end and that are reconciled: every row is in a table.
 select file_id, revision, rows_read
 from files
 where

@@ -1,4 +1,4 @@
--- Opens closed files whose law does not hold, so that they are closed anew when it does. Answers how many.
+-- Opens closed files that are not reconciled, so that they are closed again when they are. Answers how many.
 with reopened as (
     update files set closed_at = null
     where

@@ -7,7 +7,7 @@ use common::printable::printable;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::account::OLD_MS;
+use crate::run_report::OLD_MS;
 
 /// Between lines where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use ledger::replicas::{self, ReplicaShare};
 use sandbox::Services;
 use serde::Serialize;
 
-use crate::account::Total;
+use crate::run_report::Total;
 use crate::services;
 
 /// What there is to tell.

@@ -197,7 +197,7 @@ impl FileState {
     }
 }
 
-/// What the consumer puts into the bucket of closed files: the law holds in SQL for this account of the file.
+/// What the consumer puts into the bucket of closed files: the file is reconciled in SQL, by the totals of this revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedFile {
     /// The account's revision.

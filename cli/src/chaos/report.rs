@@ -16,7 +16,7 @@ use super::expected::Expected;
 use super::kind::Kind;
 use super::observed::Observed;
 use super::plan::PROCESS_GROUPS;
-use crate::account::{Latency, Total};
+use crate::run_report::{Latency, Reconciled, Total};
 
 /// The outcome of a run.
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the JSON object")]
@@ -49,8 +49,8 @@ pub(super) struct Report {
     pub(super) redelivered: i64,
     #[serde(flatten)]
     pub(super) findings: Findings,
-    /// Whether rows read = events + duplicates + corrupt records, for every file.
-    pub(super) law_holds: bool,
+    #[serde(flatten)]
+    pub(super) reconciled: Reconciled,
     /// Whether `millrace verify` says the same.
     pub(super) verified: bool,
     /// What else went wrong.
@@ -125,13 +125,13 @@ impl Report {
         let Outcome { seed, seconds, counts, expected, observed, is_verified } = outcome;
         let Observed { accounts, findings, redelivered } = observed;
         let open_files = accounts.iter().filter(|file| !file.closed).count();
-        let law_holds = accounts.iter().all(FileTotals::is_reconciled);
+        let reconciled = Reconciled::from(accounts.iter().all(FileTotals::is_reconciled));
         let sum = |count: fn(&OfProcess) -> u64| counts.groups.iter().map(count).sum();
         let strikes = Kind::all().iter().map(|kind| {
             let on_files = expected.strikes.get(kind).copied().unwrap_or(0);
             (kind.to_string(), on_files + counts.strikes.get(kind).copied().unwrap_or(0))
         });
-        let is_good = findings.is_empty() && law_holds && is_verified && open_files == 0;
+        let is_good = findings.is_empty() && reconciled.is_true() && is_verified && open_files == 0;
         Self {
             seed,
             interrupted: counts.is_interrupted,
@@ -148,7 +148,7 @@ impl Report {
             redelivered,
             ok: is_good && counts.complaints.is_empty(),
             findings,
-            law_holds,
+            reconciled,
             verified: is_verified,
             recovery: Recovery::of(counts.recoveries),
             complaints: counts.complaints,
@@ -160,24 +160,20 @@ impl Report {
     pub(super) fn to_text(&self) -> String {
         let mut lines = vec![self.table().to_string()];
         let count = |count: i64| HumanCount(count.unsigned_abs());
-        let Total { events, duplicates, corrupt_records, .. } = self.total;
         let strikes: Vec<_> = self.strikes.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         lines.push(format!("strikes: {}; the stream was full {} times", strikes.join(", "), self.filled));
         lines.push(format!(
-            "{} rows written in {} files; {} read = {} events + {} duplicates + {} corrupt",
+            "{} rows written in {} files; {}",
             HumanCount(self.rows),
             HumanCount(self.files as u64),
-            count(self.total.rows_read),
-            count(events),
-            count(duplicates),
-            count(corrupt_records)
+            self.total
         ));
         lines.push(format!("{} redelivered", count(self.redelivered)));
         let Findings { lost, twice, wrong, named } = &self.findings;
         lines.extend(named.iter().chain(&self.complaints).cloned());
-        let law = if self.law_holds { "the law holds" } else { "THE LAW DOES NOT HOLD" };
+        let status = self.reconciled.as_str();
         lines.push(format!(
-            "{lost} lost, {twice} twice, {wrong} wrong, {} files open, {law}, verify {}: {}",
+            "{lost} lost, {twice} twice, {wrong} wrong, {} files open, {status}, verify {}: {}",
             self.open_files,
             if self.verified { "OK" } else { "FAILED" },
             if self.ok { "good" } else { "BAD" }

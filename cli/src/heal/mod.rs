@@ -50,7 +50,7 @@ pub(crate) struct Heal {
 }
 
 impl Heal {
-    /// Heals, and tells what was done. Exit code 0 says that the law holds afterwards.
+    /// Heals, and tells what was done. Exit code 0: every file is reconciled afterwards.
     pub(crate) async fn run(
         self,
         mut config: Config,
@@ -72,7 +72,7 @@ impl Heal {
             line.clear();
             let report = report?;
             report.print(self.json)?;
-            Ok(if report.law_holds { Exit::Ok } else { Exit::Failed })
+            Ok(if report.reconciled.is_true() { Exit::Ok } else { Exit::Failed })
         });
         services::end_with(own, healing).await
     }
@@ -119,7 +119,7 @@ impl<'a> Healing<'a> {
             }
             report.gaps = gaps;
             report.conclude(&self.prove().await?);
-            if report.law_holds || !is_new {
+            if report.reconciled.is_true() || !is_new {
                 break;
             }
         }
@@ -184,7 +184,7 @@ impl<'a> Healing<'a> {
     }
 
     async fn prove(&self) -> anyhow::Result<Proof> {
-        self.line.tell("proving the law".to_owned());
+        self.line.tell("running verify".to_owned());
         until_asked(self.shutdown, verify::prove(self.config, self.shutdown)).await
     }
 

@@ -7,6 +7,7 @@ use ledger::repair::{Correction, Gap};
 use producer::heal::Refilled;
 use serde::Serialize;
 
+use crate::run_report::{Reconciled, Total};
 use crate::verify::Proof;
 
 /// How many files, and ranges of rows, are told one by one.
@@ -17,8 +18,8 @@ const SHOWN: usize = 20;
 pub(super) struct Report {
     /// Whether it only would be.
     dry_run: bool,
-    /// Whether the law holds now.
-    pub(super) law_holds: bool,
+    #[serde(flatten)]
+    pub(super) reconciled: Reconciled,
     /// Files whose sums were wrong, and by how much.
     corrected: Vec<Correction>,
     /// Files of which something was missing.
@@ -29,6 +30,8 @@ pub(super) struct Report {
     pub(super) gaps: Vec<Gap>,
     /// What is still wrong, a sentence each.
     faults: Vec<String>,
+    #[serde(skip)]
+    total: Total,
 }
 
 /// What was done about one file.
@@ -79,7 +82,9 @@ impl Report {
     /// Takes over what is true at the end. Rows of a file that is still open can be lost although it may yet be reconciled
     /// as far as the tables tell.
     pub(super) fn conclude(&mut self, proof: &Proof) {
-        self.law_holds = proof.law_holds() && self.files.iter().all(|file| file.lost.is_empty());
+        self.reconciled =
+            (proof.is_reconciled() && self.files.iter().all(|file| file.lost.is_empty())).into();
+        self.total = proof.total();
         self.faults = proof.faults();
     }
 
@@ -109,17 +114,16 @@ impl Report {
         if self.caught_up {
             lines.push("the database knows again how far the stream was acknowledged".to_owned());
         }
-        if lines.is_empty() && self.law_holds {
+        if lines.is_empty() && self.reconciled.is_true() {
             lines.push("nothing to heal".to_owned());
         }
         lines.extend(self.faults.iter().cloned());
         lines.extend(self.gaps.iter().map(unaccounted));
-        let law = match (self.law_holds, self.dry_run) {
-            (true, _) => "the law holds: every row that was read is in one table",
-            (false, true) => "THE LAW DOES NOT HOLD: run `millrace heal`",
-            (false, false) => "THE LAW DOES NOT HOLD: what is named above cannot be healed from here",
-        };
-        lines.push(law.to_owned());
+        lines.push(match (self.reconciled.is_true(), self.dry_run) {
+            (true, _) => format!("reconciled: {}", self.total),
+            (false, true) => "NOT RECONCILED: run `millrace heal`".to_owned(),
+            (false, false) => "NOT RECONCILED: what is named above cannot be healed from here".to_owned(),
+        });
         lines.join("\n")
     }
 }

@@ -12,8 +12,8 @@ use clap::Args;
 use common::config::{Config, Flags, OnClose, Problem};
 use common::{Exit, Shutdown, say, say_json};
 
-use crate::account::{Account, Latency, Parked, Total};
 use crate::live::{Line, Live};
+use crate::run_report::{Latency, Parked, RunReport, Total};
 use crate::services;
 use sandbox::Services;
 use stages::Done;
@@ -116,7 +116,7 @@ impl Up {
 
 /// The account of the files that were met: counted from the tables where they are ours, and small; from the ledger
 /// where they may hold more than this run.
-async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<Account> {
+async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<RunReport> {
     let url = config.database.url.as_ref().context("there is no database")?;
     let met: Vec<i64> = done.outcome.files.iter().map(|file| file.get()).collect();
     let files = if private {
@@ -130,10 +130,10 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<A
     let seconds =
         done.consumed.first_and_last_commit().map_or(0.0, |(_, last)| (last - done.begun).as_secs_f64());
     let parked = done.outcome.parked.into_iter().map(|(file, reason)| Parked { file, reason });
-    Ok(Account {
+    Ok(RunReport {
         total: Total::of(&files),
         // An open file is never an error: its account is not final.
-        law_holds: files.iter().all(|file| file.is_open() || file.is_reconciled()),
+        reconciled: files.iter().all(|file| file.is_open() || file.is_reconciled()).into(),
         files,
         parked: parked.collect(),
         interrupted: done.interrupted,
@@ -143,7 +143,7 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<A
     })
 }
 
-fn show(account: &Account, json: bool) -> anyhow::Result<Exit> {
+fn show(account: &RunReport, json: bool) -> anyhow::Result<Exit> {
     if json {
         say_json(account)?;
     } else {

@@ -1,4 +1,4 @@
-//! The law for one file: what the tables hold of it is held against its account and against what the tailer remembers.
+//! One file: what the tables hold of it, compared with its totals and with its checkpoint.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `millrace verify`: the law for every file, counted from the tables themselves.
+//! `millrace verify`: whether every file is reconciled, counted from the tables themselves.
 //!
 //! Files are counted in one snapshot. One of which rows are missing is looked at again, after everything that was in
 //! the stream has been committed: what is missing then is missing, and not merely late.
@@ -14,13 +14,13 @@ use producer::KnownFile;
 use sandbox::Services;
 use secrecy::SecretString;
 
-use crate::account::{Account, Latency, Total};
+use crate::run_report::{Latency, RunReport, Total};
 use crate::services;
 use check::{Checked, Evidence, Verdict};
 use show::InFlight;
 pub(crate) use show::Proof;
 
-/// Checks the law and prints what was found.
+/// Verifies, and prints the result.
 pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> anyhow::Result<Exit> {
     services::refuse_empty(&config, Services::BOTH)?;
     let own = services::provide(&mut config, Services::BOTH).await?;
@@ -29,12 +29,12 @@ pub(crate) async fn run(mut config: Config, json: bool, shutdown: &Shutdown) -> 
         services::reach(&config, Services { nats: false, postgres: true }).await?;
         let proof = prove(&config, shutdown).await?;
         proof.print(json)?;
-        Ok(if proof.law_holds() { Exit::Ok } else { Exit::Failed })
+        Ok(if proof.is_reconciled() { Exit::Ok } else { Exit::Failed })
     });
     services::end_with(own, proving).await
 }
 
-/// Checks the law, and changes nothing.
+/// Verifies; changes nothing.
 pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Proof> {
     let url = config.database.url.as_ref().context("there is no database")?;
     let mut evidence = gather(config, url, None).await?;
@@ -64,9 +64,10 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
     Ok(Proof {
         in_flight: InFlight::of(&files, messages),
         gone_back: gone_back.as_ref().map(ToString::to_string),
-        account: Account {
+        report: RunReport {
             total: Total::of(files.iter().map(|file| &file.account)),
-            law_holds: gone_back.is_none() && files.iter().all(|file| file.verdict != Verdict::Broken),
+            reconciled: (gone_back.is_none() && files.iter().all(|file| file.verdict != Verdict::Broken))
+                .into(),
             files,
             parked: Vec::new(),
             interrupted: false,

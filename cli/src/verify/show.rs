@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use super::check::{Checked, Verdict};
 use super::in_flight::Messages;
-use crate::account::{Account, table};
+use crate::run_report::{RunReport, Total, table};
 
 /// How many broken files, and ranges of rows, are told one by one.
 const SHOWN: usize = 20;
 
-/// What was found. It has what the account of a run has, and more.
+/// The result: the report of a run, and more.
 #[derive(Debug, Serialize)]
 pub(crate) struct Proof {
     #[serde(flatten)]
-    pub(super) account: Account<Checked>,
+    pub(super) report: RunReport<Checked>,
     pub(super) in_flight: InFlight,
     /// Why the database cannot be relied on, where it lacks what was acknowledged.
     pub(super) gone_back: Option<String>,
@@ -74,9 +74,12 @@ impl Proof {
         Ok(())
     }
 
-    /// Whether nothing is broken.
-    pub(crate) fn law_holds(&self) -> bool {
-        self.account.law_holds
+    pub(crate) fn is_reconciled(&self) -> bool {
+        self.report.reconciled.is_true()
+    }
+
+    pub(crate) fn total(&self) -> Total {
+        self.report.total
     }
 
     /// What is wrong, a line each; only the first files, where there are many.
@@ -90,7 +93,7 @@ impl Proof {
         faults
     }
 
-    /// What to do about it; `None` where the law holds.
+    /// What to do about it; `None` where nothing is broken.
     pub(crate) fn way_out(&self) -> Option<String> {
         let Some(worst) = self.broken().next() else {
             return self.gone_back.as_ref().map(|_| "`millrace heal` brings back what is missing".to_owned());
@@ -102,23 +105,22 @@ impl Proof {
     }
 
     fn broken(&self) -> impl Iterator<Item = &Checked> {
-        self.account.files.iter().filter(|file| file.verdict == Verdict::Broken)
+        self.report.files.iter().filter(|file| file.verdict == Verdict::Broken)
     }
 
     fn to_text(&self) -> String {
-        let Account { total, files, law_holds, .. } = &self.account;
-        let law = if *law_holds { "the law holds" } else { "BROKEN" };
+        let RunReport { total, files, reconciled, .. } = &self.report;
         let rows: Vec<_> = files.iter().map(|file| (&file.account, file.state())).collect();
-        let mut lines = vec![table(&rows, total, law)];
+        let mut lines = vec![table(&rows, total, reconciled.as_str())];
         lines.extend(self.faults());
         lines.extend(self.in_flight.line());
         lines.extend(self.way_out());
         lines.push(match self.broken().count() {
-            0 if !law_holds => "THE LAW DOES NOT HOLD: the database has gone back".to_owned(),
-            0 => "the law holds: every row that was read is in one table".to_owned(),
+            0 if !reconciled.is_true() => "NOT RECONCILED: the database has lost commits".to_owned(),
+            0 => format!("reconciled: {total}"),
             broken => {
                 let [broken, all] = [broken, files.len()].map(|count| HumanCount(count as u64));
-                format!("THE LAW DOES NOT HOLD for {broken} of {all} files")
+                format!("NOT RECONCILED: {broken} of {all} files")
             }
         });
         lines.join("\n")

@@ -22,7 +22,7 @@ async fn strikes_of_every_kind_lose_nothing_and_double_nothing() {
     for nothing in ["lost", "twice", "wrong", "open_files"] {
         assert_eq!(report[nothing], 0, "{nothing}: {report}");
     }
-    assert_eq!((&report["law_holds"], &report["verified"]), (&json!(true), &json!(true)));
+    assert_eq!((&report["reconciled"], &report["verified"]), (&json!(true), &json!(true)));
     assert_eq!(report["complaints"], json!([]));
 
     // What it says fits together.
@@ -57,7 +57,7 @@ async fn a_signal_ends_the_faults_and_there_is_a_verdict() {
     let ended = chaos.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
-        ended.out.contains("0 lost, 0 twice, 0 wrong, 0 files open, the law holds, verify OK: good"),
+        ended.out.contains("0 lost, 0 twice, 0 wrong, 0 files open, reconciled, verify OK: good"),
         "{}",
         ended.out
     );

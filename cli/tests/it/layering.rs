@@ -78,7 +78,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
         "cli",
         &[],
         &[
-            &["account", "services"],
+            &["run_report", "services"],
             &["live", "psql", "status", "verify"],
             &["chaos", "explain", "heal", "up"],
             &["rejects"],

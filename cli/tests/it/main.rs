@@ -10,7 +10,7 @@ mod chaos; // kills at random moments
 mod backpressure; // a database that stands still
 mod health; // alive or ready, and who says so
 mod loss; // a stream that has lost data
-mod verify; // the law, proved
+mod verify; // reconciliation, from the tables
 mod explain; // the life of one row
 mod heal; // a database that has lost rows
 mod replay; // the stream once more

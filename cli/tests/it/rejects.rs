@@ -31,7 +31,7 @@ impl Bed {
         self.run(&["rejects", "retry", file, "--json"]).await
     }
 
-    async fn assert_law_holds(&self) {
+    async fn assert_reconciled(&self) {
         let verified = self.run(&["verify"]).await;
         assert_eq!(verified.code, Some(0), "{verified:?}");
     }
@@ -43,7 +43,7 @@ fn counts(retried: &Ended) -> [i64; 6] {
 }
 
 #[tokio::test]
-async fn rule_export_edit_and_retry_leave_no_reject_open_and_the_law_holds() {
+async fn rule_export_edit_and_retry_leave_no_reject_open_and_all_is_reconciled() {
     let bed = Bed::new();
     bed.write("in/messy.csv", messy());
     let loaded = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
@@ -66,7 +66,7 @@ async fn rule_export_edit_and_retry_leave_no_reject_open_and_the_law_holds() {
     let retried = bed.retry("fixed.csv").await;
     assert_eq!((retried.code, counts(&retried)), (Some(1), [10, 0, 0, 10, 10, 10]), "{retried:?}");
     assert_eq!(bed.open_rejects().await, 10);
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
 
     // The same file is edited and sent, as a spreadsheet would save it.
     let mended = String::from_utf8(mend(&text)).unwrap().replace('\n', "\r\n");
@@ -75,7 +75,7 @@ async fn rule_export_edit_and_retry_leave_no_reject_open_and_the_law_holds() {
     assert_eq!((retried.code, counts(&retried)), (Some(0), [10, 10, 0, 0, 10, 0]), "{retried:?}");
     assert_eq!(bed.open_rejects().await, 0);
     assert!(bed.run(&["rejects", "export", "more"]).await.out.contains("no open rejects"));
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
     let found = bed.sql("select count(*), count(attributes), max(customer_name) from events").await;
     assert_eq!(found, "15|0|", "the origin is no part of the event");
     let links = "select count(*) from corrupt_records c
@@ -85,7 +85,7 @@ async fn rule_export_edit_and_retry_leave_no_reject_open_and_the_law_holds() {
     // Once more: each row repeats itself, and nothing else happens.
     let retried = bed.retry("fixed.csv").await;
     assert_eq!((retried.code, counts(&retried)), (Some(0), [10, 0, 10, 0, 0, 0]), "{retried:?}");
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
     assert_eq!(bed.totals().await, [45, 15, 10, 20]);
     assert!(names(&bed.data().join("landing")).is_empty());
     assert_eq!(names(&bed.data().join("archive")).len(), 3);
@@ -135,7 +135,7 @@ async fn rows_are_sent_through_the_tailer_that_runs() {
     assert_eq!(names(&bed.path("in")).len(), 2);
     up.signal(Signal::INT);
     assert_eq!(up.end().await.code, Some(0));
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn the_configuration_may_be_what_is_mended_and_a_mended_row_keeps_its_id()
     let again = bed.run(&["up", "--once", "--input", "again", "--json"]).await;
     assert_eq!(again.json()["total"]["duplicates"], 1, "{again:?}");
     assert_eq!(bed.sql("select count(*), bool_or(differs) from duplicates").await, "1|f");
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
 }
 
 #[tokio::test]
@@ -224,5 +224,5 @@ async fn what_cannot_be_sent_or_written_is_named_and_nothing_is_done() {
     bed.write("fixed.csv", text.replace("soon", "2024-03-13T10:21:14Z").replace("5000", "500"));
     let retried = bed.retry("fixed.csv").await;
     assert_eq!((retried.code, counts(&retried)), (Some(0), [2, 2, 0, 0, 2, 1]), "{retried:?}");
-    bed.assert_law_holds().await;
+    bed.assert_reconciled().await;
 }

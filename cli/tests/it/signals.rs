@@ -32,7 +32,7 @@ async fn ctrl_c_drains_and_prints_the_account() {
     let ended = up.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let account = ended.json();
-    assert_eq!((&account["interrupted"], &account["law_holds"]), (&json!(true), &json!(true)));
+    assert_eq!((&account["interrupted"], &account["reconciled"]), (&json!(true), &json!(true)));
     assert!(account["files"].as_array().unwrap().iter().all(|file| file["closed"] == true), "{account}");
     // Everything that was generated is in the table.
     let rows = generated_rows(&bed.data().join("archive"));
@@ -63,7 +63,7 @@ async fn a_kill_leaves_no_service_and_the_next_run_loses_nothing_and_doubles_not
 
     let ended = bed.run(&["up", "--once", "--json"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.json()["law_holds"], true);
+    assert_eq!(ended.json()["reconciled"], true);
     // A file that was being generated never landed.
     let left = names(&bed.data().join("landing"));
     assert!(left.iter().all(|name| has_extension(name, "part")), "{left:?}");

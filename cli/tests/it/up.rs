@@ -33,7 +33,7 @@ async fn generated_rows_are_in_the_tables_and_the_account_says_so() {
     for part in ["events", "duplicates", "corrupt_records"] {
         assert!(count(&account["total"], part) > 0, "{account}");
     }
-    assert_eq!((&account["law_holds"], &account["interrupted"]), (&json!(true), &json!(false)));
+    assert_eq!((&account["reconciled"], &account["interrupted"]), (&json!(true), &json!(false)));
     assert_eq!((count(&account["total"], "rows_read"), count(&account, "rows_written")), (2_000, 2_000));
     assert!(account["rows_per_second"].as_f64().unwrap() > 0.0);
     let latency = &account["latency_ms"];
@@ -137,7 +137,7 @@ async fn a_run_can_be_looked_at_while_it_is_running_and_afterwards() {
     bed.until_sql("select count(*) > 0 from events", "t").await;
     let ended = up.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.out.contains("the law holds") && ended.out.contains("rows/s"), "{}", ended.out);
+    assert!(ended.out.contains("reconciled") && ended.out.contains("rows/s"), "{}", ended.out);
 
     let status = bed.run(&["status", "--json"]).await;
     assert_eq!(status.code, Some(0), "{status:?}");

@@ -1,4 +1,4 @@
-//! Files are closed when SQL says that their law holds.
+//! Files are closed when SQL says that they are reconciled.
 
 use common::stream;
 use common::wire::{ClosedFile, FileMessage, FileState};
@@ -37,7 +37,7 @@ async fn rule_closing_is_sql() {
 }
 
 #[tokio::test]
-async fn a_newer_account_opens_a_file_until_its_law_holds_again() {
+async fn newer_totals_open_a_file_until_it_is_reconciled_again() {
     let bed = Bed::start().await;
     let replica = bed.replica();
     bed.publish_rows(rows(7, 2)).await;

@@ -5,7 +5,7 @@
 //! twice. Nothing on disk changes.
 //!
 //! First go the accounts of files that the database does not know to be complete: a healing that is cut off leaves
-//! files whose law visibly does not hold. Then the stream is read through, then the files whose rows are in neither.
+//! files that are visibly not reconciled. Then the stream is read through, then the files whose rows are in neither.
 
 mod error;
 

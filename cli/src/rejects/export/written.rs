@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use common::printable::{Printable, printable};
 use serde::Serialize;
 
-use crate::account::path_as_text;
 use crate::rejects::count;
+use crate::run_report::path_as_text;
 
 /// What has become of the rows.
 #[derive(Debug, Default, Serialize)]

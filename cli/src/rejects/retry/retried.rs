@@ -6,9 +6,9 @@ use common::printable::Printable;
 use ledger::rejects::Reject;
 use serde::Serialize;
 
-use crate::account::path_as_text;
 use crate::rejects::count;
 use crate::rejects::list::{Told, shown};
+use crate::run_report::path_as_text;
 
 /// What became of the rows.
 #[derive(Debug, Serialize)]

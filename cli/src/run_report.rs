@@ -1,6 +1,7 @@
-//! The account: what became of the rows of each file, as a table for people and as JSON for scripts.
+//! The report of a run: the totals of each file, as a table for people and as JSON for scripts.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -20,17 +21,15 @@ const SHORTEST: usize = 20;
 /// Half of the rows took longer than this: it was the files' age that was measured.
 pub(crate) const OLD_MS: f64 = 60_000.0;
 
-/// The account of a run, or of all that is there; of each file there may be more to tell than its sums.
+/// The report of a run, or of all files in the database. `F` is what it says of each file.
 #[derive(Debug, Serialize)]
-pub(crate) struct Account<F = FileTotals> {
-    /// All files together.
+pub(crate) struct RunReport<F = FileTotals> {
     pub total: Total,
-    /// Each file.
     pub files: Vec<F>,
-    /// Files that could not be read.
+    /// Files that cannot be read.
     pub parked: Vec<Parked>,
-    /// Whether rows read = events + duplicates + corrupt records, for every file.
-    pub law_holds: bool,
+    #[serde(flatten)]
+    pub reconciled: Reconciled,
     /// Whether a signal ended the run.
     pub interrupted: bool,
     /// Rows that this run put into tables.
@@ -41,8 +40,33 @@ pub(crate) struct Account<F = FileTotals> {
     pub latency_ms: Latency,
 }
 
+/// Whether rows read = events + duplicates + corrupt records, for every file. The second key is the name that it had
+/// first, and stays until version 1.0.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Reconciled {
+    reconciled: bool,
+    law_holds: bool,
+}
+
+impl From<bool> for Reconciled {
+    fn from(reconciled: bool) -> Self {
+        Self { reconciled, law_holds: reconciled }
+    }
+}
+
+impl Reconciled {
+    pub(crate) fn is_true(self) -> bool {
+        self.reconciled
+    }
+
+    /// Two words, for a table.
+    pub(crate) fn as_str(self) -> &'static str {
+        if self.reconciled { "reconciled" } else { "NOT RECONCILED" }
+    }
+}
+
 /// Sums over files.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Total {
     pub rows_read: i64,
     pub events: i64,
@@ -70,6 +94,16 @@ pub(crate) fn path_as_text<S: Serializer>(path: impl AsRef<Path>, serializer: S)
     serializer.collect_str(&path.as_ref().display())
 }
 
+/// As an equation: `20,000 read = 19,990 events + 4 duplicates + 6 corrupt`.
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [read, events, duplicates, corrupt] =
+            [self.rows_read, self.events, self.duplicates, self.corrupt_records]
+                .map(|count| HumanCount(count.unsigned_abs()));
+        write!(f, "{read} read = {events} events + {duplicates} duplicates + {corrupt} corrupt")
+    }
+}
+
 impl Total {
     pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a FileTotals>) -> Self {
         files.into_iter().fold(Self::default(), |sum, file| Self {
@@ -81,11 +115,11 @@ impl Total {
     }
 }
 
-impl Account {
+impl RunReport {
     /// Whether nothing is broken, and every file is closed unless the run was interrupted.
     pub(crate) fn is_well(&self) -> bool {
         let complete = self.interrupted || self.files.iter().all(|file| file.closed);
-        self.parked.is_empty() && complete && (self.law_holds || self.interrupted)
+        self.parked.is_empty() && complete && (self.reconciled.is_true() || self.interrupted)
     }
 
     /// As a table and one line.
@@ -113,7 +147,7 @@ impl Account {
 
     fn table(&self) -> String {
         let files: Vec<_> = self.files.iter().map(|file| (file, state(file))).collect();
-        table(&files, &self.total, if self.law_holds { "the law holds" } else { "THE LAW DOES NOT HOLD" })
+        table(&files, &self.total, self.reconciled.as_str())
     }
 }
 
@@ -123,8 +157,8 @@ fn state(file: &FileTotals) -> &str {
 
 /// A line a file with its `state`, the first of them if there are many, and one for their sum. Where a terminal is too
 /// narrow for it, names lose their beginning.
-pub(crate) fn table(files: &[(&FileTotals, &str)], total: &Total, law: &str) -> String {
-    let whole = lay_out(files, total, law, usize::MAX).to_string();
+pub(crate) fn table(files: &[(&FileTotals, &str)], total: &Total, status: &str) -> String {
+    let whole = lay_out(files, total, status, usize::MAX).to_string();
     let width = whole.lines().next().map_or(0, |line| line.chars().count());
     match terminal_size::terminal_size_of(std::io::stdout()) {
         Some((Width(room), _)) if width > usize::from(room) => {
@@ -135,13 +169,13 @@ pub(crate) fn table(files: &[(&FileTotals, &str)], total: &Total, law: &str) -> 
                 .max()
                 .unwrap_or(0);
             let excess = width - usize::from(room);
-            lay_out(files, total, law, longest.saturating_sub(excess).max(SHORTEST)).to_string()
+            lay_out(files, total, status, longest.saturating_sub(excess).max(SHORTEST)).to_string()
         }
         _ => whole,
     }
 }
 
-fn lay_out(files: &[(&FileTotals, &str)], total: &Total, law: &str, longest: usize) -> Table {
+fn lay_out(files: &[(&FileTotals, &str)], total: &Total, status: &str, longest: usize) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_header(["file", "rows read", "events", "duplicates", "corrupt", ""]);
@@ -153,7 +187,7 @@ fn lay_out(files: &[(&FileTotals, &str)], total: &Total, law: &str, longest: usi
         table.add_row([format!("… and {} more", files.len() - SHOWN)]);
     }
     let counts = [total.rows_read, total.events, total.duplicates, total.corrupt_records];
-    table.add_row(row("total", counts, law));
+    table.add_row(row("total", counts, status));
     for column in table.column_iter_mut().skip(1).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
