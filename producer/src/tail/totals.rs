@@ -40,3 +40,35 @@ fn header(mapping: &Mapping) -> Vec<String> {
     // PostgreSQL can store no NUL.
     mapping.header.iter().map(|name| name.replace('\0', "\u{2400}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use common::FileId;
+    use common::config::{Config, Source};
+
+    use super::*;
+    use crate::file::identity::Identity;
+
+    /// The header that the totals of a file tell which has two columns more than `extra`.
+    fn told(extra: &str) -> Vec<String> {
+        let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
+        let checkpoint = Checkpoint::new(FileId::from(42), identity, Path::new("a.csv"));
+        let header = ["event_type", "ts", extra].map(str::to_owned).into();
+        let mapping = Mapping::resolve(&Config::default(), &Source::default(), b';', header).unwrap();
+        let sent = message(&checkpoint, &mapping, FileState::Open, 7);
+        let totals: FileMessage = serde_json::from_slice(&sent.payload).unwrap();
+        assert_eq!((totals.file_id, totals.revision, totals.delimiter), (FileId::from(42), 7, Some(';')));
+        totals.header
+    }
+
+    #[test]
+    fn totals_tell_the_header_unless_it_is_too_long_for_a_message() {
+        assert_eq!(told("note"), ["event_type", "ts", "note"]);
+        assert_eq!(told("no\0te"), ["event_type", "ts", "no\u{2400}te"]);
+        let longest = "x".repeat((64 << 10) - "event_typets".len());
+        assert_eq!(told(&longest)[2], longest);
+        assert!(told(&(longest + "x")).is_empty());
+    }
+}
