@@ -1,8 +1,4 @@
-//! The whole of Millrace on one machine: one command that starts everything, and commands that look at it.
-//!
-//! `services` provides the broker and the database. `up` wires generator, tailer and consumers, `live` shows them at
-//! work and `run_report` the totals of each file. `psql` and `status` look at what is there, `verify` proves it and `explain`
-//! tells of one row; `rejects` and `heal` mend it. `chaos` strikes a Millrace of its own, to prove what it survives.
+#![doc = include_str!("../README.md")]
 
 mod services;
 mod up;

@@ -1,7 +1,4 @@
-//! What the producer and the consumer must agree on, and what every process needs to start and stop well.
-//!
-//! One event crosses these modules in this order: `event` says what an event is, `origin` where it came from,
-//! `wire` how both travel in a message, `stream` where messages are kept. There is no CSV and no SQL here.
+#![doc = include_str!("../README.md")]
 
 pub mod config;
 pub mod event;

@@ -1,8 +1,4 @@
-//! Takes messages off the stream and puts them into PostgreSQL, each once.
-//!
-//! fetch -> decode -> batch -> write -> ack, wired in `pipeline`. Rows enter as messages and leave as `Committed`;
-//! beside that path, `close` tells the tailer which files are complete. Every other part of the crate serves one of
-//! these.
+#![doc = include_str!("../README.md")]
 
 mod fetch; // messages off the durable
 mod decode; // Message  -> Delivery

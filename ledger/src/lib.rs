@@ -1,9 +1,4 @@
-//! What the database says: a URL enters, typed answers leave. The text of every query is in `sql/`, one a file.
-//!
-//! `connect` and `session` make connections that notice when either end is gone, `sqlstate` classifies what PostgreSQL
-//! answers, and `migrate` brings the schema to the version that this build needs. `rollback` finds out whether the
-//! database still has what it once committed. The rest are questions about files, rows and batches; all of them fail
-//! with the one [`Error`].
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod connect; // a URL -> a connection with the settings that delivery needs

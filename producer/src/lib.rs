@@ -1,10 +1,4 @@
-//! Makes CSV files, and takes CSV files to the stream, each row once or again until it is acknowledged.
-//!
-//! A row passes these modules in order; `pipeline` wires them. `tail` finds files and reads complete records, with what
-//! `file` knows of bytes and `csv` of records; `map` makes each a message; `publish` sends it and keeps it in flight until
-//! the stream has acknowledged it; `checkpoint` keeps how far a file has come. When the consumer announces through
-//! `closed` that every row is in a table, `archive` puts the file away. `generate` and `land` come before all that: they
-//! make files where nobody else does.
+#![doc = include_str!("../README.md")]
 
 pub mod generate;
 mod land;

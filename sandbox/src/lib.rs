@@ -1,7 +1,5 @@
-//! A private nats-server and PostgreSQL for this machine: for the quickstart, for tests and for benchmarks.
-//!
-//! A data directory enters; two services on free loopback ports leave. They are found or fetched, started side by
-//! side, watched by a guard that ends them however the owner ends, and remembered so that other commands can attach.
+#![doc = include_str!("../README.md")]
+
 mod error;
 mod options;
 
