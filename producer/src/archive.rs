@@ -16,7 +16,7 @@ use common::{FileId, fault};
 
 use crate::checkpoint::{self, Checkpoint, State, Store};
 use crate::file::identity::FileStat;
-use moving::{copy_without_replacing, move_without_replacing, put_back, remove_and_sync};
+use moving::{Dirs, copy_without_replacing, move_unsynced, put_back, remove_and_sync};
 pub(crate) use recover::recover;
 
 /// Why a file could not be put away.
@@ -41,116 +41,174 @@ pub(crate) enum Put {
     Changed,
 }
 
-/// Puts away the closed file of `checkpoint`, which was as `announced` before its end was read.
+/// A file on its way out of the landing directory.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    checkpoint: Checkpoint,
+    /// As it was before its end was read.
+    announced: FileStat,
+    ended: Option<Result<Put, Error>>,
+}
+
+/// Puts away closed files; how each of them ended. What has to be on disk is written for all of them at once.
 pub(crate) fn put_away(
     store: &Store,
-    checkpoint: Checkpoint,
-    announced: FileStat,
+    mut files: Vec<Leaving>,
     on_close: OnClose,
     archive_dir: &Path,
-) -> Result<Put, Error> {
-    if !is_as_announced(&checkpoint.path, announced) {
-        return Ok(Put::Changed);
+) -> Result<Vec<Result<Put, Error>>, checkpoint::Error> {
+    for file in &mut files {
+        if !is_as_announced(&file.checkpoint.path, file.announced) {
+            file.ended = Some(Ok(Put::Changed));
+            continue;
+        }
+        let state = match on_close {
+            OnClose::Keep => State::Kept,
+            OnClose::Delete => State::Deleting,
+            OnClose::Archive => {
+                let target = archived_path(archive_dir, &file.checkpoint.path, file.checkpoint.file_id);
+                // To be found from wherever a later process runs.
+                let target = std::path::absolute(&target).unwrap_or(target);
+                State::Archiving { target, announced: Some(file.announced) }
+            }
+        };
+        file.becomes(store, state);
     }
-    let mut file = Leaving { store, checkpoint, announced };
+    store.flush()?;
     match on_close {
-        OnClose::Keep => file.becomes(State::Kept)?,
-        OnClose::Delete => return file.delete(),
-        OnClose::Archive => {
-            let target = archive_dir.join(archived_name(&file.checkpoint));
-            // To be found from wherever a later process runs.
-            return file.archive(std::path::absolute(&target).unwrap_or(target));
+        OnClose::Keep => {}
+        OnClose::Delete => delete(store, &mut files)?,
+        OnClose::Archive => archive(store, &mut files)?,
+    }
+    store.flush()?;
+    Ok(files.into_iter().map(|file| file.ended.unwrap_or(Ok(Put::Away))).collect())
+}
+
+fn archive(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error> {
+    fault::point("after_archiving_mark");
+    let mut dirs = Dirs::default();
+    for file in files.iter_mut() {
+        let Some((from, target)) = file.way() else { continue };
+        match move_unsynced(&from, &target) {
+            Ok(()) => dirs.changed(&from, &target),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                file.ended = Some(file.copy(store, &from, target)?);
+            }
+            Err(source) => file.stays(store, Error::Move { from, to: target, source }),
         }
     }
-    Ok(Put::Away)
+    dirs.sync().map_err(sync_error)?;
+    fault::point("after_archive_rename");
+    for file in files {
+        let Some((_, target)) = file.way() else { continue };
+        if is_as_moved(&target, file.announced) {
+            file.becomes(store, State::Archived { target });
+        } else {
+            file.comes_back(store, &target);
+        }
+    }
+    Ok(())
 }
 
-/// A file on its way out of the landing directory.
-struct Leaving<'a> {
-    store: &'a Store,
-    checkpoint: Checkpoint,
-    announced: FileStat,
+fn delete(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error> {
+    fault::point("after_deleting_mark");
+    let mut dirs = Dirs::default();
+    for file in files.iter_mut().filter(|file| file.ended.is_none()) {
+        let path = file.checkpoint.path.clone();
+        match file.remove(&path) {
+            Ok(Put::Away) => dirs.changed(&path, &path),
+            Ok(Put::Changed) => {
+                file.becomes(store, State::Reading);
+                file.ended = Some(Ok(Put::Changed));
+            }
+            Err(error) => file.stays(store, error),
+        }
+    }
+    dirs.sync().map_err(sync_error)?;
+    for file in files.iter_mut().filter(|file| file.ended.is_none()) {
+        file.becomes(store, State::Deleted);
+    }
+    Ok(())
 }
 
-impl Leaving<'_> {
-    /// Writes the state to disk.
-    fn becomes(&mut self, state: State) -> Result<(), checkpoint::Error> {
+/// Nobody knows where files are now; the next start looks.
+fn sync_error((path, source): (PathBuf, io::Error)) -> checkpoint::Error {
+    checkpoint::Error::Io { doing: "sync", path, source }
+}
+
+impl Leaving {
+    /// The closed file of `checkpoint`, which was as `announced` before its end was read.
+    pub(crate) fn new(checkpoint: Checkpoint, announced: FileStat) -> Self {
+        Self { checkpoint, announced, ended: None }
+    }
+
+    fn becomes(&mut self, store: &Store, state: State) {
         self.checkpoint.state = state;
-        self.store.put(self.checkpoint.clone())
+        store.put(self.checkpoint.clone());
     }
 
     /// The file stays; `why` it cannot leave.
-    fn stays(&mut self, why: Error) -> Result<Put, Error> {
-        self.becomes(State::Reading)?;
-        Err(why)
+    fn stays(&mut self, store: &Store, why: Error) {
+        self.becomes(store, State::Reading);
+        self.ended = Some(Err(why));
     }
 
-    fn archive(mut self, target: PathBuf) -> Result<Put, Error> {
-        let from = self.checkpoint.path.clone();
-        self.becomes(State::Archiving { target: target.clone(), announced: Some(self.announced) })?;
-        fault::point("after_archiving_mark");
-        match move_without_replacing(&from, &target) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => return self.copy(&from, target),
-            Err(source) => return self.stays(Error::Move { from, to: target, source }),
+    /// From where to where it is moved, while it is on its way to the archive.
+    fn way(&self) -> Option<(PathBuf, PathBuf)> {
+        match &self.checkpoint.state {
+            State::Archiving { target, .. } if self.ended.is_none() => {
+                Some((self.checkpoint.path.clone(), target.clone()))
+            }
+            _ => None,
         }
-        fault::point("after_archive_rename");
-        if !is_as_moved(&target, self.announced) {
-            put_back(&target, &from)?;
-            self.becomes(State::Reading)?;
-            return Ok(Put::Changed);
-        }
-        self.becomes(State::Archived { target })?;
-        Ok(Put::Away)
     }
 
-    /// To another file system. Until the copy is noted, a crash leaves the file in its place and a copy that
+    /// It has changed, and gets its place again.
+    fn comes_back(&mut self, store: &Store, from: &Path) {
+        let back = put_back(from, &self.checkpoint.path).map(|()| Put::Changed);
+        if back.is_ok() {
+            self.becomes(store, State::Reading);
+        }
+        self.ended = Some(back);
+    }
+
+    /// To another file system. Until the copy is noted on disk, a crash leaves the file in its place and a copy that
     /// [`recover`] removes; from then on, only what is left of the file.
-    fn copy(mut self, from: &Path, target: PathBuf) -> Result<Put, Error> {
+    fn copy(
+        &mut self,
+        store: &Store,
+        from: &Path,
+        target: PathBuf,
+    ) -> Result<Result<Put, Error>, checkpoint::Error> {
         if let Err(source) = copy_without_replacing(from, &target) {
-            return self.stays(Error::Copy { from: from.to_owned(), to: target, source });
+            self.becomes(store, State::Reading);
+            return Ok(Err(Error::Copy { from: from.to_owned(), to: target, source }));
         }
         fault::point("after_archive_copy");
+        let mut removed = Ok(Put::Changed);
         if is_as_announced(from, self.announced) {
-            self.becomes(State::Copied { target: target.clone(), announced: self.announced })?;
+            self.becomes(store, State::Copied { target: target.clone(), announced: self.announced });
+            store.flush()?;
             fault::point("after_copied_mark");
-            match self.remove(from) {
-                Ok(Put::Away) => {
-                    self.becomes(State::Archived { target })?;
-                    return Ok(Put::Away);
-                }
-                Ok(Put::Changed) => {}
-                Err(error) => {
-                    remove_copy(&target);
-                    return self.stays(error);
-                }
-            }
+            removed = self.remove(from);
         }
-        remove_copy(&target);
-        self.becomes(State::Reading)?;
-        Ok(Put::Changed)
-    }
-
-    fn delete(mut self) -> Result<Put, Error> {
-        let path = self.checkpoint.path.clone();
-        self.becomes(State::Deleting)?;
-        fault::point("after_deleting_mark");
-        match self.remove(&path) {
-            Ok(Put::Away) => self.becomes(State::Deleted)?,
-            Ok(Put::Changed) => {
-                self.becomes(State::Reading)?;
-                return Ok(Put::Changed);
-            }
-            Err(error) => return self.stays(error),
+        if matches!(removed, Ok(Put::Away)) {
+            let mut dirs = Dirs::default();
+            dirs.changed(from, from);
+            dirs.sync().map_err(sync_error)?;
+            self.becomes(store, State::Archived { target });
+        } else {
+            remove_copy(&target);
+            self.becomes(store, State::Reading);
         }
-        Ok(Put::Away)
+        Ok(removed)
     }
 
     /// Removes the file, unless it has changed. It gets another name first, so that what is looked at last is what is
     /// removed, and not what may have come under its name since.
     fn remove(&self, path: &Path) -> Result<Put, Error> {
         let aside = aside(path, self.checkpoint.file_id);
-        move_without_replacing(path, &aside).map_err(|source| Error::Move {
+        move_unsynced(path, &aside).map_err(|source| Error::Move {
             from: path.to_owned(),
             to: aside.clone(),
             source,
@@ -160,7 +218,7 @@ impl Leaving<'_> {
             put_back(&aside, path)?;
             return Ok(Put::Changed);
         }
-        if let Err(source) = remove_and_sync(&aside) {
+        if let Err(source) = fs::remove_file(&aside) {
             put_back(&aside, path)?;
             return Err(Error::Delete { path: path.to_owned(), source });
         }
@@ -183,12 +241,13 @@ pub(crate) fn bring_back(
     target: &Path,
     announced: FileStat,
 ) -> Result<(), Error> {
-    let path = checkpoint.path.clone();
-    let mut file = Leaving { store, checkpoint, announced };
+    let mut file = Leaving::new(checkpoint, announced);
     // As on its way there: a crash between the steps is recovered from.
-    file.becomes(State::Archiving { target: target.to_owned(), announced: Some(announced) })?;
-    put_back(target, &path)?;
-    file.becomes(State::Reading)?;
+    file.becomes(store, State::Archiving { target: target.to_owned(), announced: Some(announced) });
+    store.flush()?;
+    put_back(target, &file.checkpoint.path)?;
+    file.becomes(store, State::Reading);
+    store.flush()?;
     Ok(())
 }
 
@@ -211,9 +270,10 @@ pub(crate) fn is_as_moved(path: &Path, announced: FileStat) -> bool {
     found.is_ok_and(|found| FileStat::from(&found).is_same_but_for_its_name(&announced))
 }
 
-/// `orders.csv.gz` of file 42 is `orders.42.csv.gz` in the archive, so that a file of the same name can come again.
-fn archived_name(checkpoint: &Checkpoint) -> String {
-    labelled(&checkpoint.path, &checkpoint.file_id.to_string())
+/// Where a file is in the archive: `orders.csv.gz` of file 42 is `orders.42.csv.gz` there, so that a file of the same
+/// name can come again.
+pub(crate) fn archived_path(archive_dir: &Path, path: &Path, file: FileId) -> PathBuf {
+    archive_dir.join(labelled(path, &file.to_string()))
 }
 
 /// The file's name with a label before its ending, in whatever case that is: it tells the format.

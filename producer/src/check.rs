@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{self, Checkpoint, Limits};
+use crate::checkpoint::{Checkpoint, Limits, Reader};
 use crate::csv::header;
 use crate::file::Position;
 use crate::file::buffer::Buffer;
@@ -115,8 +115,8 @@ pub(crate) fn read(
         }
     };
     let of_file = |file| {
-        let known = checkpoint::load(&config.checkpoint_dir()).ok()?;
-        known.into_iter().find(|one| one.file_id == file).map(MappedFile::from)
+        let reader = Reader::open(&config.checkpoint_dir()).ok()??;
+        reader.rows().of_file(file).ok()?.map(MappedFile::from)
     };
     let mapping = resolve::mapping(config, &source, splitter.delimiter, (&head, buffer.rest()), of_file)
         .map_err(|Unmappable(why)| parked(why))?;

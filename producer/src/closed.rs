@@ -70,13 +70,15 @@ impl Received {
     async fn take_out(&mut self, bucket: &kv::Store, store: &Store) {
         let mut done = Vec::new();
         self.revisions.retain(|file, revision| {
-            match store.of_file(*file).map(|checkpoint| checkpoint.state) {
-                Some(State::Archived { .. } | State::Kept | State::Deleted) => {
+            let known =
+                store.of_file(*file).inspect_err(|error| tracing::debug!(%error, %file, "is not known"));
+            match known.map(|known| known.map(|checkpoint| checkpoint.state)) {
+                Err(_) => true,
+                Ok(Some(State::Archived { .. } | State::Kept | State::Deleted)) => {
                     done.push((*file, *revision));
                     false
                 }
-                Some(_) => true,
-                None => false,
+                Ok(known) => known.is_some(),
             }
         });
         for (file, revision) in done {

@@ -1,12 +1,11 @@
 //! What the checkpoints of this machine tell of files, for those who only look: nothing is made and nothing is locked.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{self, Checkpoint, Error, State};
+use crate::checkpoint::{Checkpoint, Error, Reader, State};
 
 /// A file as its checkpoint knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +28,8 @@ pub struct KnownFile {
 
 /// Every file of which there is a checkpoint; `None` where there is no directory of checkpoints.
 pub fn known_files(config: &Config) -> Result<Option<Vec<KnownFile>>, Error> {
-    let found = load(&config.checkpoint_dir())?;
-    Ok(found.map(|found| found.iter().map(KnownFile::from).collect()))
-}
-
-/// Every checkpoint in `dir`, unless there is no such directory.
-pub(crate) fn load(dir: &Path) -> Result<Option<Vec<Checkpoint>>, Error> {
-    match checkpoint::load(dir) {
-        Ok(found) => Ok(Some(found)),
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let Some(reader) = Reader::open(&config.checkpoint_dir())? else { return Ok(None) };
+    Ok(Some(reader.rows().all()?.iter().map(KnownFile::from).collect()))
 }
 
 impl From<&Checkpoint> for KnownFile {

@@ -15,6 +15,7 @@ mod archive;
 
 mod stream_loss;
 mod lock;
+mod rebuild; // what the stream knows of checkpoints that were lost
 mod purge;
 mod progress;
 mod check;

@@ -18,7 +18,7 @@ use crate::checkpoint::{self, Store};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
 use crate::tail::{self, Context, MaxPayload, Outcome};
-use crate::{archive, closed, lock, purge, stream_loss};
+use crate::{archive, closed, lock, purge, rebuild, stream_loss};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
@@ -66,30 +66,50 @@ pub async fn tail(
     ending: CancellationToken,
     shutdown: Shutdown,
 ) -> Result<Outcome, Error> {
-    let is_set_up = progress.health().need("stream");
     let checkpoint_dir = config.checkpoint_dir();
     let landing_lock = lock::take(landing).await?;
     if config.tail.on_close != OnClose::Keep {
         lock::check_writable(landing)?;
     }
     let _locks = (landing_lock, lock::take(&checkpoint_dir).await?);
+    let ended = Box::pin(tail_alone(config, landing, progress, ending, shutdown)).await;
+    if let Err(
+        Error::Checkpoint(checkpoint::Error::Damaged { what, .. })
+        | Error::Tail(tail::Error::Checkpoint(checkpoint::Error::Damaged { what, .. })),
+    ) = &ended
+    {
+        // The next start makes a new one.
+        checkpoint::set_aside(&checkpoint_dir, what)?;
+    }
+    ended
+}
+
+/// Tails `landing`, which nobody else does.
+async fn tail_alone(
+    config: &Config,
+    landing: &Path,
+    progress: Arc<Progress>,
+    ending: CancellationToken,
+    shutdown: Shutdown,
+) -> Result<Outcome, Error> {
+    let is_set_up = progress.health().need("stream");
+    let checkpoint_dir = config.checkpoint_dir();
     let store = Arc::new(Store::open(&checkpoint_dir)?);
     archive::recover(&store)?;
     let nats = nats::connect_as(&config.nats, nats::User::Producer, "millrace producer", &shutdown).await?;
     let connection = nats.clone();
     progress.health().require("nats", move || connection.is_connected());
     let (events, incarnation) = set_up(&nats, config, &shutdown).await?;
+    if store.is_to_be_recovered() {
+        rebuild::rebuild(&store, &events, config).await?;
+    }
     let context = Context {
         config: config.clone(),
         store: store.clone(),
         clock: Clock::System,
         max_payload: MaxPayload::Of(nats.client.clone()),
     };
-    let positions = store.select(|checkpoint| !checkpoint.state.is_closed()).into_iter();
-    let latest = positions
-        .filter_map(|checkpoint| checkpoint.stream)
-        .max_by_key(|then| (then.created, then.last_sequence));
-    if let Some(then) = latest
+    if let Some(then) = store.latest_in_stream()?
         && stream_loss::is_lost(&events, incarnation, &then).await
     {
         let files = stream_loss::rewind(&store)?;
@@ -139,7 +159,7 @@ pub async fn tail(
         published??;
     }
     aids.shutdown().await;
-    store.flush()?;
+    store.end()?;
     Ok(ended??)
 }
 

@@ -11,7 +11,7 @@ use common::wire::{EventMessage, RejectMessage};
 use common::{FileId, Origin};
 use uuid::Uuid;
 
-use crate::checkpoint::{self, Limits};
+use crate::checkpoint::{self, Limits, Reader};
 use crate::csv::records::Splitter;
 use crate::file::buffer::Buffer;
 use crate::file::content::Got;
@@ -118,7 +118,8 @@ impl Rows {
     /// Opens the file where it is now, if it is still the same.
     pub fn open(config: &Config, file: FileId) -> Result<Self, Error> {
         let dir = config.checkpoint_dir();
-        let found = known::load(&dir)?.unwrap_or_default().into_iter().find(|one| one.file_id == file);
+        let reader = Reader::open(&dir)?;
+        let found = reader.map(|reader| reader.rows().of_file(file)).transpose()?.flatten();
         let mut checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
         let Some(path) = known::place(&checkpoint).map(Path::to_owned) else {
             return Err(Error::Deleted { path: checkpoint.path });

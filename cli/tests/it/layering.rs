@@ -28,7 +28,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
             &["generate", "map"],
             &["checkpoint"],
             &["archive", "closed", "known", "positions", "stream_loss"],
-            &["tail"],
+            &["rebuild", "tail"],
             &["check", "publish", "row_lookup"],
             &["heal", "pipeline", "rejects"],
             &["cli"],

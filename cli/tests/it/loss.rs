@@ -73,3 +73,19 @@ async fn rule_loss_is_noticed_when_an_older_copy_of_the_store_is_put_back() {
     copy(&bed.path("backup"), &bed.data().join(STORE));
     is_noticed_and_healed(&bed, 400, 520).await;
 }
+
+/// What the tables hold is recognised, also the rows that were rejected, and what follows is read on.
+#[tokio::test]
+async fn a_store_of_checkpoints_that_is_emptied_loses_no_row_and_doubles_none() {
+    let bed = bed_with_open_files();
+    bed.append("in/a.csv", "not-a-uuid,view,never,customer 1,A thing,1.50\n");
+    run_until(&bed, ("a.csv", "301"), "400").await;
+    fs::write(bed.data().join("checkpoints/checkpoints.db"), "").unwrap();
+    bed.append("in/a.csv", rows(401..=500).strip_prefix(HEADER).unwrap());
+    let ended = bed.run(&["up", "--once", "--input", "in", "--json"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.err.matches("the checkpoints are lost").count(), 1, "{}", ended.err);
+    assert_eq!(bed.totals().await, [501, 500, 0, 1]);
+    let verified = bed.run(&["verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}

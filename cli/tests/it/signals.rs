@@ -1,6 +1,5 @@
 //! Ending, in good order and otherwise.
 
-use std::fs;
 use std::net::TcpStream;
 
 use rustix::process::Signal;
@@ -124,10 +123,11 @@ async fn a_second_ctrl_c_stops_a_tailer_whose_broker_is_gone() {
     nats.stop().await.unwrap();
     tail.until_said("connection to nats-server lost").await;
     bed.drop_file("my data/landing/b.csv", rows(11..=20));
-    let checkpoints = || fs::read_dir(bed.path("my data/checkpoints")).unwrap().flatten();
-    let known =
-        || checkpoints().filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count();
-    until("the second file is read", async || known() == 2).await;
+    until("the second file is read", async || {
+        let listed = bed.run(&["producer", "checkpoint", "list", "--json"]).await.json();
+        listed.as_array().is_some_and(|files| files.len() == 2)
+    })
+    .await;
     tail.signal(Signal::TERM);
     tail.until_said("draining; a second signal stops at once").await;
     tail.signal(Signal::INT);

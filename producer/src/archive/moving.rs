@@ -1,6 +1,7 @@
 //! Moving, copying and removing files such that nothing is replaced, and that a power failure finds either the one state
 //! or the other.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,9 +16,33 @@ const BLOCK: usize = 256 << 10;
 
 /// Gives a file another name, unless that is taken. Both directories are on disk before it returns.
 pub(super) fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-    to.parent().map_or(Ok(()), fs::create_dir_all)?;
-    rename_without_replacing(from, to)?;
+    move_unsynced(from, to)?;
     sync_parents(from, to)
+}
+
+/// The same; that both directories are on disk is up to the caller.
+pub(super) fn move_unsynced(from: &Path, to: &Path) -> io::Result<()> {
+    to.parent().map_or(Ok(()), fs::create_dir_all)?;
+    rename_without_replacing(from, to)
+}
+
+/// Directories in which names have changed.
+#[derive(Debug, Default)]
+pub(super) struct Dirs(BTreeSet<PathBuf>);
+
+impl Dirs {
+    /// Takes note of a file that was moved.
+    pub(super) fn changed(&mut self, from: &Path, to: &Path) {
+        self.0.extend([from, to].into_iter().filter_map(Path::parent).map(Path::to_owned));
+    }
+
+    /// Brings all of them to disk; the error is about one of them.
+    pub(super) fn sync(&self) -> Result<(), (PathBuf, io::Error)> {
+        for dir in self.0.iter().filter(|dir| !dir.as_os_str().is_empty()) {
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| (dir.clone(), error))?;
+        }
+        Ok(())
+    }
 }
 
 /// Copies a file to another file system. The copy gets its name when it is on disk and was compared.
@@ -108,10 +133,7 @@ fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn sync_parents(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (from.parent(), to.parent());
-    let to = to.filter(|to| Some(*to) != from);
-    for dir in [from, to].into_iter().flatten().filter(|dir| !dir.as_os_str().is_empty()) {
-        File::open(dir)?.sync_all()?;
-    }
-    Ok(())
+    let mut dirs = Dirs::default();
+    dirs.changed(from, to);
+    dirs.sync().map_err(|(_, error)| error)
 }

@@ -16,7 +16,7 @@ use crate::file::identity::FileStat;
 pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
     let is_cut =
         |state: &State| matches!(state, State::Archiving { .. } | State::Copied { .. } | State::Deleting);
-    for checkpoint in store.select(|checkpoint| is_cut(&checkpoint.state)) {
+    for checkpoint in store.open_files(|checkpoint| is_cut(&checkpoint.state)) {
         come_back(&checkpoint);
         let state = match checkpoint.state.clone() {
             State::Archiving { target, announced } => archiving(&checkpoint, &target, announced),
@@ -24,10 +24,10 @@ pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
             _ => device_of(&checkpoint.path, checkpoint.identity.inode).map(|_| State::Reading),
         };
         if let Some(state) = state {
-            store.put(Checkpoint { state, ..checkpoint })?;
+            store.put(Checkpoint { state, ..checkpoint });
         }
     }
-    Ok(())
+    store.flush()
 }
 
 /// What was moved aside to be removed gets its name again.

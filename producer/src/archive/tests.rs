@@ -17,6 +17,19 @@ fn landed(dir: &Path) -> (Store, Checkpoint, FileStat) {
     landed_as(dir, "a.csv.gz")
 }
 
+/// Puts one file away, which is taken to be as it was `announced`.
+fn put_away(
+    store: &Store,
+    checkpoint: Checkpoint,
+    announced: FileStat,
+    on_close: OnClose,
+    archive_dir: &Path,
+) -> Result<Put, Error> {
+    super::put_away(store, vec![Leaving::new(checkpoint, announced)], on_close, archive_dir)
+        .unwrap()
+        .remove(0)
+}
+
 fn state(store: &Store) -> State {
     store.select(|_| true)[0].state.clone()
 }
@@ -80,7 +93,7 @@ fn rule_closed_is_what_was_announced_for_each_way_to_put_a_file_away() {
             let (store, checkpoint, mut seen) = landed(dir.path());
             // As if it had been written a while ago: the clock of file systems has ticks.
             seen.changed_us -= 1;
-            store.put(checkpoint.clone()).unwrap();
+            store.put(checkpoint.clone());
             change(&checkpoint.path);
             let content = fs::read(&checkpoint.path).unwrap();
             let archive = dir.path().join("archive");
@@ -98,26 +111,26 @@ fn a_move_that_a_crash_has_cut_is_ended() {
     let (store, mut checkpoint, seen) = landed(dir.path());
     let target = dir.path().join("a.42.csv.gz");
     checkpoint.state = State::Archiving { target: target.clone(), announced: Some(seen) };
-    store.put(checkpoint.clone()).unwrap();
+    store.put(checkpoint.clone());
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Reading);
-    store.put(checkpoint.clone()).unwrap();
+    store.put(checkpoint.clone());
     // As where a link stands for a rename.
     fs::hard_link(&checkpoint.path, &target).unwrap();
     recover(&store).unwrap();
     assert!(!checkpoint.path.exists() && target.exists());
-    store.put(checkpoint.clone()).unwrap();
+    store.put(checkpoint.clone());
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Archived { target: target.clone() });
     // It had grown before the move, and nobody has looked since.
     fs::write(&target, "rows and more").unwrap();
-    store.put(checkpoint.clone()).unwrap();
+    store.put(checkpoint.clone());
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Reading);
     assert!(!target.exists());
     assert_eq!(fs::read_to_string(&checkpoint.path).unwrap(), "rows and more");
     // In neither place: nothing is known, and nothing is said.
-    store.put(checkpoint.clone()).unwrap();
+    store.put(checkpoint.clone());
     fs::remove_file(&checkpoint.path).unwrap();
     recover(&store).unwrap();
     assert_eq!(state(&store), checkpoint.state);
@@ -137,7 +150,7 @@ fn what_a_crash_has_left_of_a_copy_is_removed_and_nothing_else() {
             fs::write(&copy, what).unwrap();
             File::options().write(true).open(&copy).unwrap().set_modified(written).unwrap();
             checkpoint.state = cut.clone();
-            store.put(checkpoint.clone()).unwrap();
+            store.put(checkpoint.clone());
             recover(&store).unwrap();
             assert_eq!(state(&store), State::Reading);
             assert!(!is_ours || !copy.exists() || !is_whole && *cut == is_copied, "{what}");
@@ -148,7 +161,7 @@ fn what_a_crash_has_left_of_a_copy_is_removed_and_nothing_else() {
     // Nothing is left in its place: then the copy is the file.
     fs::rename(&checkpoint.path, &target).unwrap();
     checkpoint.state = is_copied;
-    store.put(checkpoint).unwrap();
+    store.put(checkpoint);
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Archived { target });
 }

@@ -1,12 +1,14 @@
-//! Checkpoints on disk: one JSON file a file, written whole or not at all.
+//! What the store and the small files beside it have in common: errors, and files that are written whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use common::fault;
+use rusqlite::ErrorCode;
 
-use crate::checkpoint::{Checkpoint, VERSION};
+use crate::checkpoint::VERSION;
+use crate::checkpoint::database::FORMAT;
 
 /// Why positions cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,33 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// SQLite refused.
+    #[error("failed to {doing} {}", path.display())]
+    Store {
+        /// What was tried.
+        doing: &'static str,
+        /// The store.
+        path: PathBuf,
+        /// What it says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Its bytes are not those that were written.
+    #[error("{} is damaged: {what}; the producer moves it aside at its next start", path.display())]
+    Damaged {
+        /// The store.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A later version of this program wrote it.
+    #[error("{} has format {found}, and this version reads format {FORMAT}; run the version that wrote it", path.display())]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// The version of its tables.
+        found: i32,
+    },
     /// Not a checkpoint of a version that this build knows.
     #[error("{} is no checkpoint of version {VERSION}: {what}; move it away to read its file from the start", path.display())]
     Unreadable {
@@ -32,24 +61,38 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// For `map_err`: what was tried, with which store.
+    pub(super) fn of(doing: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| {
+            let path = path.to_owned();
+            let is_damaged = match &source {
+                // A column holds what was never put there.
+                rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..) => true,
+                source => matches!(
+                    source.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                ),
+            };
+            if is_damaged {
+                Self::Damaged { path, what: source.to_string() }
+            } else {
+                Self::Store { doing, path, source }
+            }
+        }
+    }
+}
+
 /// The file with the random number of a directory.
 pub(super) const SOURCE_ID: &str = "source_id";
 /// The ending of a file that is being written.
 pub(super) const TEMPORARY: &str = ".tmp";
 
-/// Every checkpoint in `dir`, read and nothing else: a tailer may be at work there.
-pub(crate) fn load(dir: &Path) -> Result<Vec<Checkpoint>, Error> {
-    let mut checkpoints = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
-        let path = entry.map_err(io_error("list", dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            checkpoints.push(read(&path)?);
-        }
-    }
-    Ok(checkpoints)
-}
-
-/// A random number that was made when the directory was new, and stays.
+/// A random number that was made when the directory was new, and stays. It is no part of the store, so that it outlives
+/// one that is damaged.
 pub(super) fn source_id(dir: &Path) -> Result<u64, Error> {
     let path = dir.join(SOURCE_ID);
     match fs::read_to_string(&path) {
@@ -66,24 +109,6 @@ pub(super) fn source_id(dir: &Path) -> Result<u64, Error> {
     }
 }
 
-fn read(path: &Path) -> Result<Checkpoint, Error> {
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
-    let unreadable = |what: String| Error::Unreadable { path: path.to_owned(), what };
-    let checkpoint: Checkpoint =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    if checkpoint.version != VERSION {
-        return Err(unreadable(format!("it has version {}", checkpoint.version)));
-    }
-    Ok(checkpoint)
-}
-
-pub(super) fn write(dir: &Path, checkpoint: &Checkpoint) -> Result<(), Error> {
-    let name = format!("{}.json", checkpoint.file_id);
-    let json =
-        serde_json::to_vec(checkpoint).map_err(|error| io_error("write", &dir.join(&name))(error.into()))?;
-    replace(dir, &name, &json)
-}
-
 /// Temporary file, fsync, rename, fsync of the directory: after a crash either the old or the new one is there.
 pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let path = dir.join(name);
@@ -96,6 +121,11 @@ pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error>
     fault::point("before_checkpoint_rename");
     fs::rename(&temporary, &path).map_err(io_error("rename to", &path))?;
     fault::point("after_checkpoint_rename");
+    sync(dir)
+}
+
+/// Brings the names in `dir` to disk.
+pub(super) fn sync(dir: &Path) -> Result<(), Error> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
 }
 

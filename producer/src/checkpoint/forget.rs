@@ -1,12 +1,13 @@
 //! Forgets every position of a checkpoint directory. Only files of our own are deleted, each by its name: the
 //! directory is one that the configuration names, and may hold what is somebody else's.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::checkpoint::database::{APPLICATION_ID, STORE, with_ending};
 use crate::checkpoint::disk::{Error, SOURCE_ID, TEMPORARY, io_error};
 use crate::checkpoint::revisions::REVISION_LIMIT;
 
@@ -20,6 +21,13 @@ struct Marks {
 
 /// Deletes the positions in `dir`. What is not ours stays, and links are not followed.
 pub(crate) fn forget(dir: &Path) -> Result<(), Error> {
+    // The log first: without its store it would be taken for that of the next one.
+    for ending in ["-shm", "-wal", ""] {
+        let path = with_ending(&dir.join(STORE), ending);
+        if is_store(&dir.join(STORE)) && is_file(&path) {
+            remove(&path)?;
+        }
+    }
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(io_error("list", dir))?,
@@ -29,16 +37,34 @@ pub(crate) fn forget(dir: &Path) -> Result<(), Error> {
         let path = entry.path();
         let is_file = entry.file_type().map_err(io_error("examine", &path))?.is_file();
         if is_file && entry.file_name().to_str().is_some_and(|name| is_ours(&path, name)) {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed.map_err(io_error("remove", &path))?,
-            }
+            remove(&path)?;
         }
     }
     Ok(())
 }
 
-/// `source_id`, `revision_limit`, `ID.json` that is a checkpoint, `ID.ahead`, and the temporary files of an interrupted write.
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(io_error("remove", path)),
+    }
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// A store says in its header that it is one.
+fn is_store(path: &Path) -> bool {
+    let header = || {
+        let mut header = [0; 72];
+        File::open(path)?.read_exact(&mut header).map(|()| header)
+    };
+    is_file(path) && header().is_ok_and(|header| header[68..] == APPLICATION_ID.to_be_bytes())
+}
+
+/// `source_id`, `revision_limit`, the temporary files of an interrupted write, and of the version before `ID.json` that
+/// is a checkpoint and `ID.ahead`.
 fn is_ours(path: &Path, name: &str) -> bool {
     let (name, is_temporary) = match name.strip_suffix(TEMPORARY) {
         Some(name) => (name, true),
@@ -48,6 +74,7 @@ fn is_ours(path: &Path, name: &str) -> bool {
         return is_temporary || is_checkpoint(path, id);
     }
     matches!(name, SOURCE_ID | REVISION_LIMIT)
+        || (is_temporary && name == STORE)
         || (!is_temporary && name.strip_suffix(".ahead").and_then(file_id).is_some())
 }
 
@@ -96,14 +123,19 @@ mod tests {
         let store = Store::open(ours.path()).unwrap();
         let file = FileId::from(42);
         let identity = Identity { inode: 1, head_length: 2, head_hash: 3, incarnation: 0 };
-        store.put(Checkpoint::new(file, identity, Path::new("a.csv"))).unwrap();
+        let checkpoint = Checkpoint::new(file, identity, Path::new("a.csv"));
+        // As the version before wrote them.
+        fs::write(ours.path().join("42.json"), serde_json::to_vec(&checkpoint).unwrap()).unwrap();
+        fs::write(ours.path().join("42.ahead"), serde_json::to_vec(&Ahead::default()).unwrap()).unwrap();
+        store.put(checkpoint);
+        store.flush().unwrap();
         store.next_revision(Clock::System).unwrap();
-        store.note_ahead(file, &Ahead::default()).unwrap();
         for name in names(ours.path()) {
             fs::copy(ours.path().join(&name), dir.join(&name)).unwrap();
-            fs::copy(ours.path().join(&name), ours.path().join(name + TEMPORARY)).unwrap();
+            if !["42.ahead", "checkpoints.db-wal", "checkpoints.db-shm"].contains(&&*name) {
+                fs::copy(ours.path().join(&name), ours.path().join(name + TEMPORARY)).unwrap();
+            }
         }
-        fs::remove_file(ours.path().join("42.ahead.tmp")).unwrap();
 
         forget(dir).unwrap();
         assert_eq!(names(dir), before);

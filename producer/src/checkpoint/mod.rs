@@ -4,11 +4,16 @@
 //! or meets a file that it has met before.
 
 mod ahead;
+mod damage;
+mod database;
 mod disk;
+mod entries;
 mod forget;
-mod mappings;
+mod reader;
 mod revisions;
+mod rows;
 mod store;
+mod takeover;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +27,13 @@ use crate::file::identity::{FileStat, Identity};
 use crate::map::Mapping;
 use crate::map::resolve::MappedFile;
 pub(crate) use ahead::Ahead;
-pub(crate) use disk::{Error, load};
+pub(crate) use database::KNOWN_INCARNATIONS;
+pub(crate) use disk::Error;
 pub(crate) use forget::forget;
-pub(crate) use store::{Rewound, Store};
+pub(crate) use reader::Reader;
+pub(crate) use store::{Rewound, Store, set_aside};
 
-/// The version of the format on disk.
+/// The version of one checkpoint on disk.
 const VERSION: u32 = 1;
 
 /// All that is known of one file.
@@ -130,6 +137,16 @@ impl State {
     }
 }
 
+/// What the stream says of a file whose checkpoint was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    pub file: FileId,
+    /// Where it was read; none of a file that is done, or cannot be told from one that is.
+    pub path: Option<PathBuf>,
+    /// It was read up to here.
+    pub bytes: u64,
+}
+
 /// A place in one life of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +178,13 @@ impl Checkpoint {
             limits: None,
             stream: None,
         }
+    }
+
+    /// Whether it may still change: its file is read or put away, or its account is owed.
+    fn is_open(&self) -> bool {
+        let is_settled =
+            matches!(self.state, State::Archived { .. } | State::Kept | State::Deleted | State::Truncated);
+        !is_settled || self.owes_account
     }
 
     /// The same file under another name.

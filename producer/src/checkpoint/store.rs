@@ -1,36 +1,33 @@
-//! All positions of one checkpoint directory, in memory and on disk. Acknowledged positions enter, and are written now
-//! and then; what must not be lost is written at once.
+//! All positions of one checkpoint directory. Those of files that may still change are in memory; all others are on disk,
+//! and found there by key. What changes is noted in memory first, and written for all files at once.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Clock, FileId};
 
+use crate::checkpoint::database::{self, Change, Database, STORE, Settings, Survives};
 use crate::checkpoint::disk::{self, Error, io_error};
-use crate::checkpoint::mappings::Mappings;
-use crate::checkpoint::revisions::Revisions;
-use crate::checkpoint::{Ahead, Checkpoint, State, ahead};
+use crate::checkpoint::entries::{Entries, Entry, Unwritten};
+use crate::checkpoint::reader::Reader;
+use crate::checkpoint::revisions::{REVISION_LIMIT, Revisions};
+use crate::checkpoint::{Ahead, Announced, Checkpoint, State, StreamPosition, damage, takeover};
 
 /// All checkpoints of one directory. The reading and the publishing side share it.
 #[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
     source_id: u64,
-    entries: Mutex<HashMap<FileId, Entry>>,
-    mappings: Mutex<Mappings>,
+    settings: Settings,
+    /// Files that may still change, and those whose last change is not on disk.
+    entries: Mutex<Entries>,
     revisions: Mutex<Revisions>,
-    /// Held while files are written, so that an older position never replaces a newer one.
-    writing: Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    checkpoint: Checkpoint,
-    /// Whether it is newer than what is on disk.
-    dirty: bool,
+    /// Held while changes are written, so that an older position never replaces a newer one.
+    database: Mutex<Database>,
+    /// Reads while another thread waits for the disk.
+    reader: Mutex<Reader>,
 }
 
 /// What begins again when the stream has lost data.
@@ -43,24 +40,39 @@ pub(crate) struct Rewound {
 }
 
 impl Store {
-    /// Reads what is there; makes the directory, and a source id that stays for ever, where it is new.
+    /// Reads what is open; makes the directory, and a source id that stays for ever, where it is new.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(io_error("make the directory", dir))?;
-        let source_id = disk::source_id(dir)?;
-        let mut mappings = Mappings::default();
-        let entry = |mut checkpoint: Checkpoint| {
-            mappings.share(&mut checkpoint);
-            (checkpoint.file_id, Entry { checkpoint, dirty: false })
+        if !dir.join(STORE).exists() {
+            let older = takeover::load(dir)?;
+            if older.is_empty() && dir.join(REVISION_LIMIT).exists() {
+                rebuild(dir, "it is gone")?;
+            } else {
+                database::create(dir, Settings::default(), &older)?;
+            }
+        }
+        let (database, settings) = match Database::open(dir) {
+            Err(Error::Damaged { what, .. }) => {
+                rebuild(dir, &what)?;
+                Database::open(dir)?
+            }
+            opened => opened?,
         };
-        let entries: HashMap<FileId, Entry> = disk::load(dir)?.into_iter().map(entry).collect();
+        let reader = Reader::of_store(dir)?;
+        takeover::remove(dir, |file| Ok(reader.rows().of_file(file)?.is_some()))?;
+        let mut entries = Entries::default();
+        for checkpoint in reader.rows().open()? {
+            entries.insert(Entry { checkpoint, unwritten: Unwritten::Nothing, sent: None });
+        }
         let last = entries.values().map(|entry| entry.checkpoint.revision).max().unwrap_or_default();
         Ok(Self {
             dir: dir.to_owned(),
-            source_id,
+            source_id: disk::source_id(dir)?,
+            settings,
             entries: Mutex::new(entries),
-            mappings: Mutex::new(mappings),
             revisions: Mutex::new(Revisions::open(dir, last)?),
-            writing: Mutex::new(()),
+            database: Mutex::new(database),
+            reader: Mutex::new(reader),
         })
     }
 
@@ -69,89 +81,141 @@ impl Store {
         self.source_id
     }
 
+    /// Whether the store was made in the place of one that was lost, and does not know what the stream knows of that.
+    pub(crate) fn is_to_be_recovered(&self) -> bool {
+        !self.settings.is_recovered
+    }
+
+    /// Keeps what the stream knows of files that an earlier store knew.
+    pub(crate) fn recovered(&self, announced: &[Announced]) -> Result<(), Error> {
+        lock(&self.database).recovered(announced)
+    }
+
+    /// What the stream knew of a file that an earlier store knew, and this one has not met.
+    pub(crate) fn announced(&self, file: FileId) -> Result<Option<Announced>, Error> {
+        if self.of_file(file)?.is_some() {
+            return Ok(None);
+        }
+        lock(&self.reader).rows().announced(file)
+    }
+
+    /// The incarnation of a file whose inode and head no other file had.
+    pub(crate) fn first_incarnation(&self) -> u32 {
+        self.settings.first_incarnation
+    }
+
     /// Every file that ever had this inode, the latest incarnation first.
-    pub(crate) fn of_inode(&self, inode: u64) -> Vec<Checkpoint> {
-        let mut found = self.select(|checkpoint| checkpoint.identity.inode == inode);
-        found.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.identity.incarnation));
-        found
+    pub(crate) fn of_inode(&self, inode: u64) -> Result<Vec<Checkpoint>, Error> {
+        let in_memory: Vec<Checkpoint> = lock(&self.entries).of_inode(inode).cloned().collect();
+        let mut found = lock(&self.reader).rows().of_inode(inode)?;
+        // What leaves memory meanwhile is on disk as it was there.
+        found.retain(|one| in_memory.iter().all(|newer| newer.file_id != one.file_id));
+        found.extend(in_memory);
+        found.sort_by_key(|one| std::cmp::Reverse(one.identity.incarnation));
+        Ok(found)
     }
 
     /// The file of this id.
-    pub(crate) fn of_file(&self, file: FileId) -> Option<Checkpoint> {
-        self.lock().get(&file).map(|entry| entry.checkpoint.clone())
-    }
-
-    /// Every checkpoint for which `wanted` holds.
-    pub(crate) fn select(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
-        let entries = self.lock();
-        entries.values().map(|entry| &entry.checkpoint).filter(|one| wanted(one)).cloned().collect()
-    }
-
-    /// Writes `checkpoint` to disk before it returns.
-    pub(crate) fn put(&self, mut checkpoint: Checkpoint) -> Result<(), Error> {
-        let _writing = self.writing.lock();
-        self.mappings.lock().unwrap_or_else(PoisonError::into_inner).share(&mut checkpoint);
-        disk::write(&self.dir, &checkpoint)?;
-        if !checkpoint.state.is_in_place() {
-            ahead::remove(&self.dir, checkpoint.file_id);
+    pub(crate) fn of_file(&self, file: FileId) -> Result<Option<Checkpoint>, Error> {
+        if let Some(entry) = lock(&self.entries).get(file) {
+            return Ok(Some(entry.checkpoint.clone()));
         }
-        self.lock().insert(checkpoint.file_id, Entry { checkpoint, dirty: false });
-        Ok(())
+        // What leaves memory is on disk.
+        lock(&self.reader).rows().of_file(file)
+    }
+
+    /// Every file that may still change, and that `wanted` holds for.
+    pub(crate) fn open_files(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
+        self.in_memory(|one| one.is_open() && wanted(one))
+    }
+
+    /// The last position in the stream of files that are not closed.
+    pub(crate) fn latest_in_stream(&self) -> Result<Option<StreamPosition>, Error> {
+        let truncated = lock(&self.reader).rows().latest_truncated()?;
+        let not_closed = self.open_files(|one| !one.state.is_closed()).into_iter().chain(truncated);
+        let positions = not_closed.filter_map(|one| one.stream);
+        Ok(positions.max_by_key(|then| (then.created, then.last_sequence)))
+    }
+
+    /// Takes over `checkpoint`. It is on disk after the next [`Store::flush`], or [`Store::before_sending`].
+    pub(crate) fn put(&self, checkpoint: Checkpoint) {
+        let mut entries = lock(&self.entries);
+        let sent = entries.remove(checkpoint.file_id).and_then(|entry| entry.sent);
+        let sent = sent.filter(|_| checkpoint.state.is_in_place());
+        entries.insert(Entry { checkpoint, unwritten: Unwritten::State, sent });
     }
 
     /// A revision for the next totals of any file. It is greater than every one before it, also when `clock` was put
     /// back meanwhile, or a crash has lost all that was not on disk.
     pub(crate) fn next_revision(&self, clock: Clock) -> Result<i64, Error> {
-        let mut revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
-        revisions.next(&self.dir, clock.micros())
+        lock(&self.revisions).next(&self.dir, clock.micros())
     }
 
-    /// Notes, before they are sent, how far a file's rows are sent.
-    pub(crate) fn note_ahead(&self, file: FileId, ahead: &Ahead) -> io::Result<()> {
-        ahead::write(&self.dir, file, ahead)
+    /// Notes how far the rows of a file that is read are sent; [`Store::before_sending`] writes it.
+    pub(crate) fn note_sent(&self, file: FileId, sent: &Ahead) {
+        if let Some(entry) = lock(&self.entries).get_mut(file) {
+            entry.sent = Some(sent.clone());
+        }
     }
 
     /// How far a file's rows may have been sent, where that was noted.
-    pub(crate) fn ahead(&self, file: FileId) -> Option<Ahead> {
-        ahead::read(&self.dir, file)
+    pub(crate) fn sent(&self, file: FileId) -> Result<Option<Ahead>, Error> {
+        if let Some(entry) = lock(&self.entries).get(file)
+            && (entry.sent.is_some() || !entry.checkpoint.state.is_in_place())
+        {
+            return Ok(entry.sent.clone());
+        }
+        lock(&self.reader).rows().sent(file)
     }
 
-    /// Ends the reading of a file that is gone or was rewritten; that is on disk before it returns. Rows of it that are
-    /// on their way still count when they are acknowledged.
+    /// Ends the reading of a file that is gone or was rewritten; as [`Store::put`]. Rows of it that are on their way still
+    /// count when they are acknowledged.
     pub(crate) fn truncate(&self, file: FileId) -> Result<(), Error> {
-        let _writing = self.writing.lock();
-        let Some(mut checkpoint) = self.of_file(file) else { return Ok(()) };
-        (checkpoint.state, checkpoint.owes_account) = (State::Truncated, true);
-        disk::write(&self.dir, &checkpoint)?;
-        ahead::remove(&self.dir, file);
-        if let Some(entry) = self.lock().get_mut(&file) {
-            // Nobody else changes the state of a file that is read, but its position may be a later one by now.
-            (entry.checkpoint.state, entry.checkpoint.owes_account) = (State::Truncated, true);
+        let known = self.of_file(file)?;
+        let mut entries = lock(&self.entries);
+        // Nobody else changes the state of a file that is read, but its position may be a later one by now.
+        let known = entries.remove(file).map(|entry| entry.checkpoint).or(known);
+        if let Some(mut checkpoint) = known {
+            (checkpoint.state, checkpoint.owes_account) = (State::Truncated, true);
+            entries.insert(Entry { checkpoint, unwritten: Unwritten::State, sent: None });
         }
         Ok(())
     }
 
     /// Takes over an acknowledged position; [`Store::flush`] writes it. A file that was closed stays as it is, and one
     /// that was truncated meanwhile stays so.
-    pub(crate) fn advance(&self, checkpoint: Checkpoint) {
-        let mut entries = self.lock();
-        let before = entries.get(&checkpoint.file_id).map(|entry| &entry.checkpoint);
+    pub(crate) fn advance(&self, checkpoint: Checkpoint) -> Result<(), Error> {
+        let file = checkpoint.file_id;
+        let mut entries = lock(&self.entries);
+        let on_disk =
+            if entries.get(file).is_some() { None } else { lock(&self.reader).rows().of_file(file)? };
+        let before = entries.get(file).map(|entry| &entry.checkpoint).or(on_disk.as_ref());
         let checkpoint = match before {
             Some(before) if before.owes_account => {
                 let told = checkpoint.state == State::Truncated;
                 Checkpoint { state: State::Truncated, owes_account: !told, ..checkpoint }
             }
-            Some(before) if before.state != State::Reading => return,
+            Some(before) if before.state != State::Reading => return Ok(()),
             _ => checkpoint,
         };
-        entries.insert(checkpoint.file_id, Entry { checkpoint, dirty: true });
+        let before = entries.remove(file);
+        let (unwritten, sent) =
+            before.map_or((Unwritten::Nothing, None), |before| (before.unwritten, before.sent));
+        let unwritten = unwritten.max(Unwritten::Position);
+        entries.insert(Entry { checkpoint, unwritten, sent });
+        Ok(())
     }
 
     /// Lets every file that is not closed begin again behind its header. Of truncated files the stream may have lost
-    /// the account too.
+    /// the account too. It is on disk before this returns.
     pub(crate) fn rewind(&self) -> Result<Rewound, Error> {
         let mut rewound = Rewound::default();
-        for mut checkpoint in self.select(|checkpoint| !checkpoint.state.is_closed()) {
+        let settled = lock(&self.reader).rows().truncated()?;
+        let mut not_closed: HashMap<FileId, Checkpoint> =
+            settled.into_iter().map(|one| (one.file_id, one)).collect();
+        not_closed.extend(self.in_memory(|_| true).into_iter().map(|one| (one.file_id, one)));
+        not_closed.retain(|_, one| !one.state.is_closed());
+        for mut checkpoint in not_closed.into_values() {
             if checkpoint.state == State::Truncated {
                 (checkpoint.owes_account, checkpoint.stream) = (true, None);
                 rewound.truncated += 1;
@@ -159,32 +223,111 @@ impl Store {
                 checkpoint.rewind();
                 rewound.files += 1;
             }
-            self.put(checkpoint)?;
+            self.put(checkpoint);
         }
+        self.flush()?;
         Ok(rewound)
     }
 
-    /// Writes what has changed since the last time.
+    /// Writes what has changed since the last time, of all files, to disk: one fsync.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        let _writing = self.writing.lock();
-        let changed: Vec<Checkpoint> = self
-            .lock()
-            .values_mut()
-            .filter_map(|entry| std::mem::take(&mut entry.dirty).then(|| entry.checkpoint.clone()))
-            .collect();
-        let written = changed.iter().try_for_each(|checkpoint| disk::write(&self.dir, checkpoint));
-        if written.is_err() {
-            let mut entries = self.lock();
-            for checkpoint in &changed {
-                entries.entry(checkpoint.file_id).and_modify(|entry| entry.dirty = true);
+        self.write(Survives::Machine, |_| true)
+    }
+
+    /// Writes what has to be written before rows are sent: to disk where files were met or have changed their state; how
+    /// far rows are sent has to outlive the process only.
+    pub(crate) fn before_sending(&self) -> Result<(), Error> {
+        if lock(&self.entries).values().any(|entry| entry.unwritten == Unwritten::State) {
+            return self.flush();
+        }
+        self.write(Survives::Process, |entry| entry.sent.is_some())
+    }
+
+    /// Writes everything, and ends the store in good order.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        self.flush()?;
+        lock(&self.database).end()
+    }
+
+    fn in_memory(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
+        let entries = lock(&self.entries);
+        entries.values().map(|entry| &entry.checkpoint).filter(|one| wanted(one)).cloned().collect()
+    }
+
+    fn write(&self, survives: Survives, which: impl Fn(&Entry) -> bool) -> Result<(), Error> {
+        let mut database = lock(&self.database);
+        let mut changes = Vec::new();
+        for entry in lock(&self.entries).values_mut().filter(|entry| which(entry)) {
+            let is_unwritten = survives == Survives::Machine && entry.unwritten != Unwritten::Nothing;
+            let change = Change {
+                file: entry.checkpoint.file_id,
+                checkpoint: is_unwritten.then(|| entry.checkpoint.clone()),
+                sent: entry.sent.take(),
+            };
+            if change.checkpoint.is_some() || change.sent.is_some() {
+                let was = entry.unwritten;
+                entry.unwritten = if is_unwritten { Unwritten::Nothing } else { was };
+                changes.push((was, change));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (were, changes): (Vec<Unwritten>, Vec<Change>) = changes.into_iter().unzip();
+        let written = database.write(&changes, survives);
+        let mut entries = lock(&self.entries);
+        for (was, change) in were.into_iter().zip(changes) {
+            let Some(entry) = entries.get_mut(change.file) else { continue };
+            if written.is_err() {
+                entry.unwritten = entry.unwritten.max(was);
+                entry.sent =
+                    entry.sent.take().or(change.sent).filter(|_| entry.checkpoint.state.is_in_place());
+            } else if entry.unwritten == Unwritten::Nothing && !entry.checkpoint.is_open() {
+                entries.remove(change.file);
             }
         }
         written
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<FileId, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+/// Makes an empty store. What there is of the one before is moved aside.
+fn rebuild(dir: &Path, what: &str) -> Result<(), Error> {
+    set_aside(dir, what)?;
+    database::create(dir, Settings::of_rebuilt(), &[])
+}
+
+/// Moves a damaged store aside, and says what follows.
+pub(crate) fn set_aside(dir: &Path, what: &str) -> Result<(), Error> {
+    let aside = damage::move_aside(dir, &damage::ALL)?;
+    let aside = aside.map_or_else(|| "nowhere".to_owned(), |aside| aside.display().to_string());
+    tracing::error!(
+        store = %dir.join(STORE).display(),
+        what,
+        moved_to = aside,
+        "the checkpoints are lost: every file in the landing directory is read again from its start; rows of files that \
+         the stream still knows to be open are recognised in the tables, rows of others become duplicates"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+impl Store {
+    /// Every checkpoint for which `wanted` holds.
+    pub(crate) fn select(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
+        let mut all: HashMap<FileId, Checkpoint> =
+            lock(&self.reader).rows().all().unwrap().into_iter().map(|one| (one.file_id, one)).collect();
+        all.extend(self.in_memory(|_| true).into_iter().map(|one| (one.file_id, one)));
+        all.into_values().filter(|one| wanted(one)).collect()
     }
+
+    /// The files of which the checkpoints are in memory.
+    pub(super) fn in_memory_files(&self) -> Vec<FileId> {
+        lock(&self.entries).values().map(|entry| entry.checkpoint.file_id).collect()
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

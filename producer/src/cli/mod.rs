@@ -48,7 +48,11 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum Checkpoint {
     /// A line a file: its id, state, row, offset and path.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Command {
@@ -107,8 +111,8 @@ impl Command {
                 Ok(exit_of(&outcome))
             }
             Self::Check { files } => Ok(show::checked(config, &files)),
-            Self::Checkpoint(Checkpoint::List) => {
-                show::checkpoints(config)?;
+            Self::Checkpoint(Checkpoint::List { json }) => {
+                show::checkpoints(config, json)?;
                 Ok(Exit::Ok)
             }
             Self::Health(ask) => ask.execute(&config.health, Service::Producer).await,

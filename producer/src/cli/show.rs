@@ -1,13 +1,14 @@
 //! What the commands print that only look.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::config::Config;
 use common::printable::{Printable, SHORT, printable, shortened};
-use common::{Exit, say_line};
+use common::{Exit, say_json, say_line};
+use serde::Serialize;
 
-use crate::check;
-use crate::checkpoint::Store;
+use crate::checkpoint::{Checkpoint, Reader};
+use crate::{check, known};
 
 pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
     let mut exit = Exit::Ok;
@@ -44,15 +45,29 @@ pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
     exit
 }
 
-pub(super) fn checkpoints(config: &Config) -> anyhow::Result<()> {
+/// A file, as `producer checkpoint list --json` prints it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    file_id: i64,
+    state: &'static str,
+    rows: i64,
+    offset: u64,
+    path: PathBuf,
+    /// In the archive, or where else it is now; none where it was deleted.
+    place: Option<PathBuf>,
+}
+
+pub(super) fn checkpoints(config: &Config, json: bool) -> anyhow::Result<()> {
     let dir = config.checkpoint_dir();
-    anyhow::ensure!(
-        dir.is_dir(),
-        "{} is no directory; nothing was tailed with this configuration yet",
-        dir.display()
-    );
-    let mut all = Store::open(&dir)?.select(|_| true);
+    let Some(reader) = Reader::open(&dir)? else {
+        anyhow::bail!("{} is no directory; nothing was tailed with this configuration yet", dir.display())
+    };
+    let mut all = reader.rows().all()?;
     all.sort_by(|a, b| a.path.cmp(&b.path));
+    if json {
+        let listed: Vec<Listed> = all.iter().map(Listed::from).collect();
+        return say_json(&listed);
+    }
     say_line(format_args!("{:<20} {:<10} {:>10} {:>12}  file", "file_id", "state", "row", "offset"));
     for one in all {
         let (row, offset) = (one.reached.row, one.reached.offset);
@@ -64,4 +79,17 @@ pub(super) fn checkpoints(config: &Config) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+impl From<&Checkpoint> for Listed {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            file_id: checkpoint.file_id.get(),
+            state: checkpoint.state.as_str(),
+            rows: checkpoint.reached.row,
+            offset: checkpoint.reached.offset,
+            path: checkpoint.path.clone(),
+            place: known::place(checkpoint).map(Path::to_owned),
+        }
+    }
 }

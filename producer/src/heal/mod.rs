@@ -165,7 +165,7 @@ impl Heal {
         let publisher = Publisher::new(
             self.nats.clone(),
             self.config.clone(),
-            Arc::clone(&before.store),
+            None,
             Arc::clone(&progress.sent),
             wakes,
             before.stream,

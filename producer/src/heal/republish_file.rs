@@ -14,7 +14,7 @@ use common::{Origin, RowSet};
 use super::find::find;
 use super::missing_rows::MissingRows;
 use super::{Before, Error, Progress, Sink};
-use crate::checkpoint::{Checkpoint, Limits, Store};
+use crate::checkpoint::{Checkpoint, Limits};
 use crate::csv::header;
 use crate::file::Position;
 use crate::file::buffer::Buffer;
@@ -45,7 +45,7 @@ impl Files {
             if missing.is_empty() {
                 continue;
             }
-            match self.file(checkpoint, &missing, &before.store) {
+            match self.file(checkpoint, &missing, &before.checkpoints) {
                 Ok(file) => file.republish(&missing, missing_rows, sink, progress)?,
                 Err(why) => missing_rows.cannot(checkpoint.file_id, why),
             }
@@ -59,12 +59,12 @@ impl Files {
         &'a self,
         checkpoint: &'a Checkpoint,
         missing: &RowSet,
-        store: &Store,
+        known: &[Checkpoint],
     ) -> Result<Reread<'a>, String> {
         let path = find(checkpoint, &self.config)?;
         let mapping = match &checkpoint.mapping {
             Some(mapping) => Arc::clone(mapping),
-            None => self.resolve(checkpoint, &path, store).map_err(|error| cannot(&path, &error))??,
+            None => self.resolve(checkpoint, &path, known).map_err(|error| cannot(&path, &error))??,
         };
         let file = Reread { files: self, checkpoint, path, mapping };
         let then = checkpoint.reached;
@@ -105,7 +105,7 @@ impl Files {
         &self,
         checkpoint: &Checkpoint,
         path: &Path,
-        store: &Store,
+        known: &[Checkpoint],
     ) -> io::Result<Result<Arc<Mapping>, String>> {
         let source = source_of(&self.config, &checkpoint.path);
         let (mut buffer, _) = Buffer::open(path, &Position::default())?;
@@ -119,7 +119,7 @@ impl Files {
                 Err(why) => return Ok(Err(why)),
             }
         };
-        let of_file = |file| store.of_file(file).map(MappedFile::from);
+        let of_file = |file| known.iter().find(|one| one.file_id == file).cloned().map(MappedFile::from);
         let mapping =
             resolve::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
         Ok(mapping.map(Arc::new).map_err(|Unmappable(why)| why))

@@ -1,6 +1,5 @@
 //! Where files and stream stand: before the database is looked at, and while it catches up.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::Info;
@@ -14,7 +13,7 @@ use common::{Clock, FileId};
 use futures::TryStreamExt as _;
 
 use super::Error;
-use crate::checkpoint::{self, Checkpoint, Store};
+use crate::checkpoint::{Checkpoint, Reader};
 
 /// How often is looked whether replicas have committed what they hold.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,7 +27,6 @@ const SHORT: f64 = 0.9;
 #[derive(Debug)]
 pub struct Before {
     pub(super) taken: DateTime<Utc>,
-    pub(super) store: Arc<Store>,
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) events: Stream,
     pub(super) stream: Incarnation,
@@ -38,8 +36,12 @@ pub struct Before {
 
 /// The files that have a checkpoint now.
 pub(super) fn files(config: &Config) -> Result<Vec<FileId>, Error> {
-    let checkpoints = checkpoint::load(&config.checkpoint_dir())?;
-    Ok(checkpoints.into_iter().map(|checkpoint| checkpoint.file_id).collect())
+    Ok(checkpoints(config)?.into_iter().map(|checkpoint| checkpoint.file_id).collect())
+}
+
+fn checkpoints(config: &Config) -> Result<Vec<Checkpoint>, Error> {
+    let reader = Reader::open(&config.checkpoint_dir())?;
+    Ok(reader.map(|reader| reader.rows().all()).transpose()?.unwrap_or_default())
 }
 
 /// How far consumers have come.
@@ -60,12 +62,11 @@ pub struct Position {
 /// Files come first: what is closed by then is in the tables, whatever happens meanwhile.
 pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<Before, Error> {
     let taken = clock.now();
-    let store = Arc::new(Store::open(&config.checkpoint_dir())?);
-    let mut checkpoints = store.select(|_| true);
+    let mut checkpoints = checkpoints(config)?;
     checkpoints.sort_by(|a, b| a.path.cmp(&b.path));
     let (events, stream) = stream::open(&nats.jetstream, &config.stream).await?;
     let delivered = settled(&events, config.consumer.ack_wait).await?;
-    Ok(Before { taken, store, checkpoints, events, stream, delivered })
+    Ok(Before { taken, checkpoints, events, stream, delivered })
 }
 
 /// Where consumers are now.

@@ -63,7 +63,8 @@ pub enum Error {
 pub(crate) struct Publisher {
     nats: Nats,
     config: Config,
-    store: Arc<Store>,
+    /// Where positions go; none where no file is read on.
+    store: Option<Arc<Store>>,
     progress: Arc<Progress>,
     wakes: mpsc::Sender<Wake>,
     pulse: Pulse,
@@ -99,7 +100,7 @@ impl Publisher {
     pub(crate) async fn new(
         nats: Nats,
         config: Config,
-        store: Arc<Store>,
+        store: impl Into<Option<Arc<Store>>>,
         progress: Arc<Progress>,
         wakes: mpsc::Sender<Wake>,
         stream: Incarnation,
@@ -113,7 +114,7 @@ impl Publisher {
             inbox: format!("{prefix}."),
             nats,
             config,
-            store,
+            store: store.into(),
             pulse: progress.health().pulse_unless("publish", WITHOUT_ANSWER, is_away),
             progress,
             wakes,
@@ -279,7 +280,11 @@ impl Publisher {
             if checkpoint.state == checkpoint::State::Truncated {
                 fault::point("before_truncated_mark");
             }
-            self.store.advance(checkpoint);
+            let Some(store) = &self.store else { continue };
+            // The disk cannot be read: after a crash more rows are sent again.
+            if let Err(error) = store.advance(checkpoint) {
+                tracing::warn!(%error, "a position is not taken over");
+            }
         }
     }
 

@@ -36,7 +36,7 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
         Publisher::new(nats.clone(), config.clone(), store.clone(), Arc::default(), wakes, incarnation);
     let publishing = tokio::spawn(publisher.await.unwrap().run(chunks, Shutdown::new()));
     sender.send(chunk(0, 5)).await.unwrap();
-    let reached = || store.of_file(FileId::from(1)).map_or(0, |checkpoint| checkpoint.reached.row);
+    let reached = || store.of_file(FileId::from(1)).unwrap().map_or(0, |checkpoint| checkpoint.reached.row);
     until("the first row is acknowledged", || reached() >= 5).await;
 
     nats.jetstream.delete_stream(stream::STREAM).await.unwrap();

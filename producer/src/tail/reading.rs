@@ -25,6 +25,24 @@ pub(crate) struct Chunk {
     pub marks: Vec<Checkpoint>,
 }
 
+impl Chunk {
+    /// Takes over what another one brought, behind what is there.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.messages.extend(other.messages);
+        self.marks.extend(other.marks);
+    }
+
+    /// Whether it brings nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.marks.is_empty()
+    }
+
+    /// The size of its messages, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.payload.len()).sum()
+    }
+}
+
 /// A file whose header is known.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -145,13 +163,10 @@ impl Reading {
         &self.ahead
     }
 
-    /// Notes how far rows are sent, before they are. Where that fails, only a crash that follows would show it, and the
-    /// positions, which are kept in the same place, tell of it.
+    /// Notes how far rows are sent, before they are.
     pub(crate) fn note_ahead(&mut self, store: &Store) {
-        if !std::mem::replace(&mut self.is_noted, true)
-            && let Err(error) = store.note_ahead(self.checkpoint.file_id, &self.ahead)
-        {
-            tracing::debug!(%error, "how far rows are sent cannot be noted");
+        if !std::mem::replace(&mut self.is_noted, true) {
+            store.note_sent(self.checkpoint.file_id, &self.ahead);
         }
     }
 

@@ -214,7 +214,7 @@ impl TailedFile {
         };
         if got == Got::More && reading.checkpoint.state == State::Kept {
             reading.checkpoint.state = State::Reading;
-            context.store.put(reading.checkpoint.clone()).map_err(io::Error::other)?;
+            context.store.put(reading.checkpoint.clone());
         }
         reading
             .take(&mut self.buffer, finish && got == Got::End, written_us, chunk)
@@ -288,9 +288,17 @@ impl TailedFile {
         delimiter: u8,
         chunk: &mut Chunk,
     ) -> io::Result<Result<(), Unmappable>> {
-        let (config, of_file) = (&context.config, |file| context.store.of_file(file).map(MappedFile::from));
+        let (config, mut failed) = (&context.config, None);
+        let of_file = |file| {
+            let known = context.store.of_file(file).unwrap_or_else(|error| failed.replace(error).and(None));
+            known.map(MappedFile::from)
+        };
         let beginning = (head, self.buffer.rest());
-        let mapping = match resolve::mapping(config, &self.source, delimiter, beginning, of_file) {
+        let mapping = resolve::mapping(config, &self.source, delimiter, beginning, of_file);
+        if let Some(error) = failed {
+            return Err(io::Error::other(error));
+        }
+        let mapping = match mapping {
             Ok(mapping) => Arc::new(mapping),
             Err(unmappable) => return Ok(Err(unmappable)),
         };
@@ -306,7 +314,7 @@ impl TailedFile {
         (checkpoint.mapping, checkpoint.limits) = (Some(mapping.clone()), Some(context.limits()));
         checkpoint.revision = context.next_revision()?;
         let revision = checkpoint.revision;
-        context.store.put(checkpoint.clone()).map_err(io::Error::other)?;
+        context.store.put(checkpoint.clone());
         let mut reading = Reading::new(checkpoint, &mapping, context.limits());
         reading.announce(FileState::Open, revision, chunk);
         let written_us = self.seen.written_us.min(context.clock.micros());

@@ -3,6 +3,7 @@
 mod archived;
 mod discovery;
 mod closing;
+mod handing;
 mod removal;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -12,11 +13,13 @@ use std::time::{Duration, Instant};
 
 use common::health::Pulse;
 use common::printable::{Printable, printable};
+use common::wire::ClosedFile;
 use common::{FileId, Shutdown, fault};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint;
 use crate::stream_loss;
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Scanner;
@@ -24,6 +27,7 @@ use crate::tail::tailed_file::{Context, TailedFile, Turn};
 use crate::tail::{Error, Outcome};
 use crate::wake::Wake;
 use archived::Archived;
+use handing::{ENOUGH, RETRY};
 
 /// How many files are open at the same time; the others wait for their turn.
 const OPEN_FILES: usize = 16;
@@ -55,6 +59,14 @@ pub(super) struct Tailer {
     /// Whether checkpoints may be of files that went away while nobody followed them.
     may_miss: bool,
     next_scan: Instant,
+    /// What turns brought and is not handed on.
+    pending: Chunk,
+    /// Whether that cannot be handed on, since positions cannot be written; nothing is read meanwhile.
+    is_held: bool,
+    /// Why nothing can be read any more.
+    failed: Option<checkpoint::Error>,
+    /// What the consumer says is closed.
+    closed: Vec<(FileId, ClosedFile)>,
 }
 
 impl Tailer {
@@ -84,6 +96,10 @@ impl Tailer {
             archived: VecDeque::new(),
             may_miss: true,
             next_scan: Instant::now(),
+            pending: Chunk::default(),
+            is_held: false,
+            failed: None,
+            closed: Vec::new(),
         }
     }
 
@@ -103,6 +119,8 @@ impl Tailer {
             while let Ok(wake) = self.inbox.try_recv() {
                 self.wake(wake)?;
             }
+            let closed = std::mem::take(&mut self.closed);
+            self.closed(closed)?;
             if Instant::now() >= self.next_scan {
                 self.scan(false);
                 self.next_scan = Instant::now() + self.context.config.tail.poll;
@@ -110,13 +128,17 @@ impl Tailer {
             if self.turn().is_err() {
                 break;
             }
-            if !self.ready.is_empty() {
+            if let Some(error) = self.failed.take() {
+                return Err(error.into());
+            }
+            if !self.ready.is_empty() && !self.is_held {
                 continue;
             }
-            if self.is_ending && self.waiting.is_empty() && self.announced.is_empty() {
+            let is_done = self.waiting.is_empty() && self.announced.is_empty() && !self.is_held;
+            if self.is_ending && is_done {
                 break;
             }
-            let longest = self.longest_wait();
+            let longest = if self.is_held { RETRY } else { self.longest_wait() };
             let wake = runtime.block_on(async {
                 tokio::select! {
                     wake = self.inbox.recv() => wake,
@@ -137,10 +159,12 @@ impl Tailer {
     fn wake(&mut self, wake: Wake) -> Result<(), Error> {
         match wake {
             Wake::Changed(path) => self.changed(&path),
-            Wake::Closed(file_id, closed) => self.closed(file_id, closed)?,
+            Wake::Closed(file_id, closed) => self.closed.push((file_id, closed)),
             Wake::Rewind(generation) => {
                 stream_loss::rewind(&self.context.store)?;
                 self.generation = generation;
+                // It would be void: all of it is read again.
+                self.pending = Chunk::default();
                 self.tell_owed()?;
                 let mut again = Vec::new();
                 for (path, file) in &mut self.files {
@@ -166,13 +190,24 @@ impl Tailer {
         }
     }
 
-    /// Reads some of the next file. The error says that nobody takes chunks any more.
+    /// Reads some of the next file, and hands on what there is, where that is enough or no other file has more. The error
+    /// says that nobody takes chunks any more.
     fn turn(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
-        let Some(path) = self.ready.pop_front() else { return Ok(()) };
-        let Some(file) = self.files.get_mut(&path) else { return Ok(()) };
+        if !self.is_held {
+            self.read();
+        }
+        if self.is_held || self.ready.is_empty() || self.pending.bytes() >= ENOUGH {
+            self.hand_on()?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) {
+        let Some(path) = self.ready.pop_front() else { return };
+        let Some(file) = self.files.get_mut(&path) else { return };
         file.is_queued = false;
         fault::hang_thread("tail");
-        let mut chunk = Chunk { generation: self.generation, ..Chunk::default() };
+        let mut chunk = Chunk::default();
         let before = file.file_id();
         let turn = file.turn(&self.context, self.is_ending, &mut chunk);
         if let Some(before) = before.filter(|before| file.file_id() != Some(*before)) {
@@ -204,6 +239,9 @@ impl Tailer {
                 self.next_scan = Instant::now();
                 self.waiting.insert(path);
             }
+            Err(error) if handing::is_damaged(&error) => {
+                self.failed = error.into_inner().and_then(|error| error.downcast().ok()).map(|error| *error);
+            }
             Err(error) => {
                 // It may pass: a disk that is full, say.
                 file.put_off();
@@ -213,12 +251,7 @@ impl Tailer {
                 self.park(path, format!("cannot be read: {error}"));
             }
         }
-        if chunk.messages.is_empty() && chunk.marks.is_empty() {
-            return Ok(());
-        }
-        // While there is no room the publisher is at work, or waits for the broker.
-        self.pulse.rest();
-        self.chunks.blocking_send(chunk)
+        self.pending.append(chunk);
     }
 
     /// Sets a file aside, said once, until it changes. Other files flow on.

@@ -1,8 +1,8 @@
 //! Files that are gone, or were rewritten, before they were closed: what was read of them stands, and the ledger is
 //! told so. Checkpoints enter, accounts leave, each with the mark behind it that says that it arrived.
 //!
-//! First the checkpoint says on disk that an account is owed, so that no crash can lose it; a later start sends it
-//! again. What it tells then is what was acknowledged by the last checkpoint, while more may be in the stream.
+//! Before it is sent the checkpoint says on disk that an account is owed, so that no crash can lose it; a later start
+//! sends it again. What it tells then is what was acknowledged by the last checkpoint, while more may be in the stream.
 
 use common::wire::FileState;
 
@@ -18,13 +18,12 @@ pub(super) fn truncate(
     chunk: &mut Chunk,
 ) -> Result<(), checkpoint::Error> {
     context.store.truncate(checkpoint.file_id)?;
-    common::fault::point("after_truncated");
     tell(context, checkpoint, chunk)
 }
 
 /// The accounts that the stream may lack: a crash, or the loss of the stream, came in between.
 pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
-    for checkpoint in context.store.select(|checkpoint| checkpoint.owes_account) {
+    for checkpoint in context.store.open_files(|checkpoint| checkpoint.owes_account) {
         tell(context, &checkpoint, chunk)?;
     }
     Ok(())

@@ -242,11 +242,26 @@ impl Bed {
 
     /// Waits until the tailer has written down that a file is in the archive; the file is there before.
     pub(crate) async fn until_archived(&self, file: FileId) {
-        let checkpoint = self.config.checkpoint_dir().join(format!("{file}.json"));
         until("the file is archived", async || {
-            fs::read_to_string(&checkpoint).is_ok_and(|json| json.contains("\"archived\""))
+            let known = producer::known_files(&self.config).unwrap().unwrap_or_default();
+            known.iter().any(|one| one.file_id == file && one.state == "archived")
         })
         .await;
+    }
+
+    /// The store of checkpoints.
+    pub(crate) fn checkpoint_store(&self) -> PathBuf {
+        self.config.checkpoint_dir().join("checkpoints.db")
+    }
+
+    /// What the store says of a file, and of how it is mapped.
+    pub(crate) fn checkpoint(&self, file: FileId) -> (serde_json::Value, serde_json::Value) {
+        let store = rusqlite::Connection::open(self.checkpoint_store()).unwrap();
+        let query =
+            "select c.body, m.body from checkpoint c join mapping m on m.id = c.mapping where file_id = ?1";
+        let columns = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let (checkpoint, mapping) = store.query_row(query, [file.get()], columns).unwrap();
+        (serde_json::from_str(&checkpoint).unwrap(), serde_json::from_str(&mapping).unwrap())
     }
 
     /// Ends the server as a crash would.

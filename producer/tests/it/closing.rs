@@ -36,9 +36,8 @@ async fn rule_mapping_is_pinned_also_when_the_file_is_closed() {
     bed.close(&account).await;
     bed.until_archived(account.file_id).await;
     tailer.drain().await;
-    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
-    let checkpoint: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(checkpoint["mapping"]["columns"]["price"], 5);
+    let (_, mapping) = bed.checkpoint(account.file_id);
+    assert_eq!(mapping["columns"]["price"], 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,8 +243,7 @@ async fn grows_at(point: &str, on_close: OnClose, archive_dir: Option<&Path>) {
 }
 
 fn account_inode(bed: &Bed, account: &FileMessage) -> u64 {
-    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
-    let checkpoint: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let (checkpoint, _) = bed.checkpoint(account.file_id);
     checkpoint["identity"]["inode"].as_u64().unwrap()
 }
 

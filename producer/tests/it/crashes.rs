@@ -74,10 +74,15 @@ async fn killed_before_a_row_that_was_acknowledged_is_in_a_checkpoint() {
 
 #[tokio::test]
 async fn killed_while_a_checkpoint_is_written() {
-    // The id of the directory, the limit of revisions, the file when it is met, and its positions.
-    for write in 1..=5 {
-        killed_at(&format!("before_checkpoint_rename:{write}")).await;
-        killed_at(&format!("after_checkpoint_rename:{write}")).await;
+    // The store, the id of the directory, and the limit of revisions.
+    for file in 1..=3 {
+        killed_at(&format!("before_checkpoint_rename:{file}")).await;
+        killed_at(&format!("after_checkpoint_rename:{file}")).await;
+    }
+    // The file when it is met, its positions, and its way to the archive.
+    for commit in 1..=4 {
+        killed_at(&format!("before_checkpoint_commit:{commit}")).await;
+        killed_at(&format!("after_checkpoint_commit:{commit}")).await;
     }
 }
 

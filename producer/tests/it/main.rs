@@ -18,7 +18,8 @@ mod health; // stages that wait
 mod stalls; // stages that hang, and tasks that panic
 mod foreign; // a stream that somebody else made
 mod closed_bucket; // what is left of the files that ever were
-mod crashes; // a process that is killed between two steps
+mod crashes;
+mod damaged_store; // a process that is killed between two steps
 #[cfg(target_os = "linux")]
 mod synced; // a power failure
 mod model; // random writing and killing against a model

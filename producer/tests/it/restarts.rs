@@ -88,16 +88,27 @@ async fn without_its_checkpoints_a_file_is_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkpoint_that_cannot_be_read_is_named() {
+async fn a_store_of_a_newer_format_is_refused_and_stays_as_it_is() {
     let bed = Bed::start().await;
     let tailer = bed.tail();
     bed.land("a.csv", rows(1..=3));
-    let account = bed.until_finished("a.csv", 3).await;
+    bed.until_finished("a.csv", 3).await;
     tailer.drain().await;
-    let path = bed.config.checkpoint_dir().join(format!("{}.json", account.file_id));
-    std::fs::write(&path, "{").unwrap();
-    let error = bed.tail().end().await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{} is no checkpoint", path.display())), "{error}");
+    let path = bed.checkpoint_store();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let refusals = [
+        bed.tail().end().await.unwrap_err().to_string(),
+        producer::known_files(&bed.config).unwrap_err().to_string(),
+    ];
+    for error in refusals {
+        assert!(error.starts_with(&format!("{} has format 9", path.display())), "{error}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
+    let names = std::fs::read_dir(bed.config.checkpoint_dir()).unwrap();
+    assert!(
+        names.map(|name| name.unwrap().file_name()).all(|name| !name.to_string_lossy().contains("damaged"))
+    );
 }
 
 /// As where the clock was ahead by a year, and was put right while nobody tailed.

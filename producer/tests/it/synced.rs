@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::bed::{Bed, rows};
 
@@ -18,22 +19,35 @@ fn library(dir: &Path) -> std::path::PathBuf {
     library
 }
 
-/// The files that a power failure would find empty or old at some moment after they were to be there.
-fn would_be_lost(trace: &str) -> Vec<String> {
+/// What a power failure would take at some moment after it was relied on: names and contents of files, and what the
+/// store knows when rows of a file are first sent, or when a file has left its place.
+fn would_be_lost(trace: &str, store: &Path) -> Vec<String> {
     let mut lost = Vec::new();
     let mut unsynced = BTreeSet::new();
     // Directory -> names in it that are not on disk.
     let mut renamed = BTreeMap::<String, BTreeSet<String>>::new();
+    let of_store = |unsynced: &BTreeSet<String>, when: &str| -> Vec<String> {
+        let files = unsynced.iter().filter(|path| Path::new(path).starts_with(store));
+        files.filter(|path| !path.ends_with("-shm")).map(|path| format!("{path}: unsynced {when}")).collect()
+    };
+    let mut is_sent = false;
     for line in trace.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["w", path] => drop(unsynced.insert(path.to_owned())),
             ["s", path] => {
+                if path.ends_with("/archive") {
+                    lost.extend(of_store(&unsynced, "when a file was archived"));
+                }
                 unsynced.remove(path);
                 renamed.remove(path);
             }
+            ["n", _] if !std::mem::replace(&mut is_sent, true) => {
+                lost.extend(of_store(&unsynced, "when rows were sent"));
+            }
+            ["n", _] => {}
             ["r", from, to] => {
                 let dir = to.rsplit_once('/').unwrap().0.to_owned();
-                // The next checkpoint counts on the one before.
+                // The next one counts on the one before.
                 lost.extend(
                     renamed.remove(&dir).into_iter().flatten().map(|name| format!("{name}: its name")),
                 );
@@ -46,27 +60,34 @@ fn would_be_lost(trace: &str) -> Vec<String> {
         }
     }
     lost.extend(renamed.into_values().flatten().map(|name| format!("{name}: its name")));
+    // Positions of acknowledged rows, and the state of the file: written when the producer ended.
+    lost.extend(of_store(&unsynced, "at the end"));
     lost
 }
 
 #[tokio::test]
 async fn a_power_failure_leaves_whole_checkpoints() {
-    let bed = Bed::start().await;
+    // Written only where it must be, so that each write of the store belongs to what follows it.
+    let bed = Bed::start_with(|config| config.tail.checkpoint_every = Duration::from_hours(1)).await;
     bed.land("a.csv", rows(1..=20));
     let (library, trace) = (library(&bed.aside(".")), bed.aside("trace"));
-    let checkpoints = bed.config.checkpoint_dir();
     let environment = [
         ("LD_PRELOAD", library.as_path()),
         ("SYNC_TRACE", trace.as_path()),
-        ("SYNC_TRACE_DIR", checkpoints.as_path()),
+        ("SYNC_TRACE_DIR", bed.config.data_dir.as_path()),
     ];
     let closing = bed.close_all();
     let status = bed.producer_with(&environment, "", &["tail", "--once"]).end().await;
     drop(closing);
     assert!(status.success(), "{status}");
     let trace = fs::read_to_string(trace).unwrap();
-    let renamed = trace.lines().filter(|line| line.starts_with("r ")).count();
-    // The id of the directory, the revisions, and the file when it was met, archived and in the archive.
-    assert!(renamed >= 5, "{trace}");
-    assert_eq!(would_be_lost(&trace), Vec::<String>::new(), "{trace}");
+    let count = |is_it: &dyn Fn(&str) -> bool| trace.lines().filter(|line| is_it(line)).count();
+    // The store, the id of the directory, the limit of revisions.
+    assert_eq!(count(&|line| line.starts_with("r ")), 3, "{trace}");
+    // The file when it was met, on its way to the archive, and there.
+    assert!(count(&|line| line.starts_with("s ") && line.ends_with(".db-wal")) >= 3, "{trace}");
+    assert!(count(&|line| line.starts_with("s ") && line.ends_with("/archive")) == 1, "{trace}");
+    assert!(count(&|line| line == "n rows") >= 1, "{trace}");
+    let lost = would_be_lost(&trace, &bed.config.checkpoint_dir());
+    assert_eq!(lost, Vec::<String>::new(), "{trace}");
 }

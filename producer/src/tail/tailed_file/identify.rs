@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use common::printable::Printable;
 
 use super::{Context, TailedFile, Turn, holds};
-use crate::checkpoint::{Ahead, Checkpoint, State};
+use crate::checkpoint::{Ahead, Checkpoint, KNOWN_INCARNATIONS, State};
 use crate::csv::header;
 use crate::file::buffer::Buffer;
 use crate::file::content::Got;
@@ -16,6 +16,9 @@ use crate::map::Unmappable;
 use crate::map::resolve;
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::truncated;
+
+/// How many files of one inode and head are looked for that an earlier store may have known.
+const MOST_INCARNATIONS: u32 = 1_000;
 
 impl TailedFile {
     /// Settles which file this is as soon as its header and first record are there; `None` until then.
@@ -32,7 +35,7 @@ impl TailedFile {
         if matches!(head, Ok(None)) && got != Got::End {
             return Ok(None);
         }
-        let mut known = context.store.of_inode(self.seen.inode);
+        let mut known = context.store.of_inode(self.seen.inode).map_err(io::Error::other)?;
         known.retain(|one| !self.is_elsewhere(one));
         let (fitting, mut others): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|one| one.identity.fits(self.seen.inode, bytes));
@@ -45,7 +48,7 @@ impl TailedFile {
             }
         };
         let archived = fitting.iter().find_map(|one| self.is_archived(one));
-        let mut incarnation = 0;
+        let mut incarnation = context.store.first_incarnation();
         for one in fitting {
             if self.reading.is_none() && self.resume(context, &one)? {
                 continue;
@@ -71,6 +74,7 @@ impl TailedFile {
             head_hash: hash(&self.buffer.rest()[..head.length]),
             incarnation,
         };
+        let identity = self.announced_as(context, identity)?;
         match self.start(context, identity, &head, splitter.delimiter, chunk)? {
             Ok(()) => Ok(Some(Turn::More)),
             Err(Unmappable(why)) => Ok(Some(Turn::Parked(why))),
@@ -87,7 +91,8 @@ impl TailedFile {
             State::Archived { .. } | State::Deleted | State::Truncated => return Ok(false),
         };
         let (buffer, seen) = Buffer::open(&self.path, &known.reached)?;
-        let ahead = context.store.ahead(known.file_id).unwrap_or_else(|| Ahead::of(known));
+        let sent = context.store.sent(known.file_id).map_err(io::Error::other)?;
+        let ahead = sent.unwrap_or_else(|| Ahead::of(known));
         if seen.inode != known.identity.inode || !holds(&self.path, &buffer, &known.reached, &ahead)? {
             return Ok(false);
         }
@@ -98,13 +103,36 @@ impl TailedFile {
         }
         let mut reading = Reading::new(checkpoint, mapping, context.limits());
         if was_put_away || known.limits.is_none() {
-            context.store.put(reading.checkpoint.clone()).map_err(io::Error::other)?;
+            context.store.put(reading.checkpoint.clone());
         }
         reading.reopen(context.max_payload.bytes()).map_err(io::Error::other)?;
         reading.follow(ahead);
         self.reading = Some(Box::new(reading));
         self.buffer = buffer;
         Ok(true)
+    }
+
+    /// The identity that it had before the checkpoints were lost, where the stream says that it was still being read under
+    /// this name. Its rows are then the rows that they were.
+    fn announced_as(&self, context: &Context, new: Identity) -> io::Result<Identity> {
+        if context.store.first_incarnation() == 0 {
+            return Ok(new);
+        }
+        let mut latest = None;
+        for incarnation in 0..MOST_INCARNATIONS.min(KNOWN_INCARNATIONS) {
+            let before = Identity { incarnation, ..new };
+            let file = before.file_id(context.store.source_id());
+            match context.store.announced(file).map_err(io::Error::other)? {
+                Some(announced) => latest = Some((before, announced)),
+                None => break,
+            }
+        }
+        let Some((before, announced)) = latest else { return Ok(new) };
+        let is_it = announced.path.as_deref() == Some(&*self.path) && self.seen.size >= announced.bytes;
+        if is_it {
+            tracing::info!(file = %Printable(self.path.display()), "is read again from its start");
+        }
+        Ok(if is_it { before } else { new })
     }
 
     /// Whether a file that has this inode too is another one, on another device, which is still in its place.

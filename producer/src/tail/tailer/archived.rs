@@ -25,7 +25,12 @@ pub(super) struct Archived {
 impl Tailer {
     /// Goes on looking at a file that was put away, where it is in the archive itself and not a copy.
     pub(super) fn watch_archived(&mut self, file: FileId, announced: FileStat) {
-        let Some(checkpoint) = self.context.store.of_file(file) else { return };
+        let known = self.context.store.of_file(file);
+        let Some(checkpoint) =
+            known.inspect_err(|error| tracing::debug!(%error, "is not known")).ok().flatten()
+        else {
+            return;
+        };
         let State::Archived { target } = checkpoint.state else { return };
         if archive::is_as_moved(&target, announced) {
             self.archived.truncate(LATEST - 1);
@@ -38,8 +43,14 @@ impl Tailer {
         let has_grown = |one: &Archived| archive::has_grown(&one.target, one.announced);
         while let Some(at) = self.archived.iter().position(has_grown) {
             let Some(Archived { file, target, announced }) = self.archived.remove(at) else { return };
-            let Some(checkpoint) = self.context.store.of_file(file) else { continue };
-            match archive::bring_back(&self.context.store, checkpoint, &target, announced) {
+            let brought = match self.context.store.of_file(file) {
+                Ok(None) => continue,
+                Ok(Some(checkpoint)) => {
+                    archive::bring_back(&self.context.store, checkpoint, &target, announced)
+                }
+                Err(error) => Err(error.into()),
+            };
+            match brought {
                 Ok(()) => {
                     tracing::warn!(file = %target.display(), "was written after it was archived; reading on");
                     self.next_scan = Instant::now();

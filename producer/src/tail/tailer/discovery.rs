@@ -112,10 +112,13 @@ impl Tailer {
     }
 
     pub(super) fn leave(&mut self, path: &Path) -> Option<TailedFile> {
-        self.ready.retain(|one| one != path);
         self.waiting.remove(path);
         self.parked.remove(path);
-        self.files.remove(path)
+        let file = self.files.remove(path)?;
+        if file.is_queued {
+            self.ready.retain(|one| one != path);
+        }
+        Some(file)
     }
 
     fn renamed(&mut self, mut file: TailedFile, there: &Path) {
@@ -137,7 +140,7 @@ impl Tailer {
             return;
         };
         self.announced.remove(&file_id);
-        let mut chunk = self.chunk();
+        let mut chunk = Chunk::default();
         if let Err(error) = file.end(&self.context, &mut chunk) {
             tracing::error!(file = %Printable(file.path.display()), %error, "its end could not be kept");
         }
@@ -150,16 +153,10 @@ impl Tailer {
         self.send(chunk);
     }
 
-    /// Hands on what belongs to no turn of a file.
-    pub(super) fn send(&self, chunk: Chunk) {
-        if !chunk.messages.is_empty() {
-            self.pulse.rest();
-            // Where nobody takes chunks any more, the next turn ends the tailer.
-            let _ = self.chunks.blocking_send(chunk);
-        }
-    }
-
-    pub(super) fn chunk(&self) -> Chunk {
-        Chunk { generation: self.generation, ..Chunk::default() }
+    /// Hands on what belongs to no turn of a file, behind what turns brought before.
+    pub(super) fn send(&mut self, chunk: Chunk) {
+        self.pending.append(chunk);
+        // Where nobody takes chunks any more, the next turn ends the tailer.
+        let _ = self.hand_on();
     }
 }

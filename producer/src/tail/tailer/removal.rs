@@ -15,6 +15,7 @@ use common::printable::Printable;
 
 use super::Tailer;
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::tail::reading::Chunk;
 use crate::tail::scan::{Found, Scanner};
 use crate::tail::tailed_file::TailedFile;
 use crate::tail::truncated;
@@ -27,13 +28,13 @@ impl Tailer {
     /// file's turn.
     pub(super) fn tell_missing(&mut self, found: &Found) {
         let followed: HashSet<FileId> = self.files.values().filter_map(TailedFile::file_id).collect();
-        let unaccounted = self.context.store.select(|one| {
+        let unaccounted = self.context.store.open_files(|one| {
             one.state == State::Reading
                 && !followed.contains(&one.file_id)
                 && !found.may_have(one.identity.inode)
         });
         let mut looked = Looked::new();
-        let mut chunk = self.chunk();
+        let mut chunk = Chunk::default();
         for checkpoint in unaccounted.iter().filter(|one| is_gone(one, &mut looked)) {
             tracing::warn!(
                 file = %Printable(checkpoint.path.display()),
@@ -48,8 +49,8 @@ impl Tailer {
     }
 
     /// Tells accounts that a crash, or the loss of the stream, may have swallowed.
-    pub(super) fn tell_owed(&self) -> Result<(), checkpoint::Error> {
-        let mut chunk = self.chunk();
+    pub(super) fn tell_owed(&mut self) -> Result<(), checkpoint::Error> {
+        let mut chunk = Chunk::default();
         truncated::tell_owed(&self.context, &mut chunk)?;
         self.send(chunk);
         Ok(())

@@ -131,7 +131,7 @@ impl World {
                 }
             }
             for mark in chunk.marks {
-                self.store.advance(mark);
+                self.store.advance(mark).unwrap();
             }
         }
     }
@@ -168,7 +168,7 @@ impl World {
         let closed = ClosedFile { revision: totals.revision, rows_read: totals.rows_read };
         let there = self.files();
         let closed_before = self.closed_files();
-        self.tailer.closed(totals.file_id, closed).unwrap();
+        self.tailer.closed(vec![(totals.file_id, closed)]).unwrap();
         self.publish();
         let now = self.files();
         for (inode, content) in &there {
