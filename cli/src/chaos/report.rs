@@ -19,7 +19,6 @@ use super::plan::PROCESS_GROUPS;
 use crate::run_report::{Latency, Reconciled, Total};
 
 /// The outcome of a run.
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the JSON object")]
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// The plan can be repeated with it.
