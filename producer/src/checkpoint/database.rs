@@ -89,12 +89,13 @@ pub(super) enum Survives {
 /// Makes the store in `dir` with what is known already. It gets its name when it is on disk.
 pub(super) fn create(dir: &Path, settings: Settings, known: &[Change]) -> Result<(), Error> {
     let (path, temporary) = (dir.join(STORE), dir.join(format!("{STORE}{TEMPORARY}")));
-    for ending in ["", "-journal"] {
-        // Of a start that was killed.
-        let _ = fs::remove_file(with_ending(&temporary, ending));
-    }
+    // Of a start that was killed.
+    let _ = fs::remove_file(&temporary);
     let make = || -> rusqlite::Result<()> {
         let mut connection = Connection::open(&temporary)?;
+        // Nobody relies on it before it has its name, so one sync at the end is enough.
+        connection.pragma_update(None, "synchronous", "off")?;
+        connection.pragma_update(None, "journal_mode", "memory")?;
         let transaction = connection.transaction()?;
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -143,7 +144,8 @@ impl Database {
         let prepare = || -> rusqlite::Result<()> {
             // The log stays, so that commands that only read find it and need not make it.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-            connection.pragma_update(None, "synchronous", "full")?;
+            // On disk with the first change that has to be.
+            connection.pragma_update(None, "synchronous", "normal")?;
             set(&connection, USED_IN, boot())
         };
         prepare().map_err(&failed)?;

@@ -52,7 +52,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) {
 }
 
 static void note_rows(const void *bytes, size_t length) {
-    if (length >= 7 && memmem(bytes, length, "events.", 7)) append("n", "rows", NULL);
+    if (memmem(bytes, length, "PUB events.", 11)) append("n", "rows", NULL);
 }
 
 ssize_t send(int fd, const void *bytes, size_t length, int flags) {
