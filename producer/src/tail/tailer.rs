@@ -152,6 +152,8 @@ impl Tailer {
             }
             self.finish_quiet();
         }
+        // What was read when it was asked to end is on its way.
+        let _ = self.hand_on();
         let open = self.announced.len() + self.waiting.len() + self.ready.len();
         Ok(Outcome { files: self.met.into_iter().collect(), parked: self.parked.into_iter().collect(), open })
     }
