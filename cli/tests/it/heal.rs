@@ -215,6 +215,12 @@ async fn rule_heal_signs_only_what_it_counted() {
     assert_eq!((again.code, again.json()["gaps"].as_array().unwrap().len()), (Some(1), 1), "{again:?}");
     // Rows that come anew do not hide what is lost.
     elsewhere.write("my data/landing/new.csv", rows(2_000..=2_009));
+    let stream = jetstream(&archived.nats.url()).await;
+    let before = messages(&stream).await;
+    let tailer = elsewhere.start(&["producer", "tail"]);
+    until("its rows are in the stream", async || messages(&stream).await > before + 10).await;
+    tailer.signal(Signal::TERM);
+    tailer.end().await;
     let refused = elsewhere.run(&["up", "--once"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(elsewhere.run(&["heal"]).await.code, Some(1));
