@@ -156,7 +156,14 @@ impl Bed {
         };
         // No stream, no contents.
         let Ok(events) = self.jetstream.get_stream(STREAM).await else { return Vec::new() };
-        let consumer = events.create_consumer(config).await.unwrap();
+        let mut made = None;
+        // While the server reloads its configuration nobody answers.
+        until("the stream can be read", async || {
+            made = events.create_consumer(config.clone()).await.ok();
+            made.is_some()
+        })
+        .await;
+        let consumer = made.unwrap();
         let there = usize::try_from(consumer.cached_info().num_pending).unwrap();
         let messages = consumer.stream().max_messages_per_batch(1_000).messages().await.unwrap();
         let read = messages.take(there).map_ok(|message| Sent::from(&message)).try_collect();
