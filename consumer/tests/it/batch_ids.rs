@@ -1,10 +1,8 @@
 //! Numbers of batches and records that come again, as after a restore of the tables alone.
 
-use common::event::Reason;
-use common::wire::{Bytes64, RejectMessage, VERSION};
-use common::{FileId, stream};
+use common::stream;
 
-use crate::bed::{Bed, rows, until};
+use crate::bed::{Bed, reject, rows, until};
 
 /// Records a batch of somebody else.
 async fn insert_foreign_batch(bed: &Bed, number: i64) {
@@ -17,25 +15,6 @@ async fn insert_foreign_batch(bed: &Bed, number: i64) {
     .execute(&bed.pool)
     .await
     .unwrap();
-}
-
-fn reject(file: i64, row: i64) -> String {
-    let reject = RejectMessage {
-        replaces: None,
-        v: VERSION,
-        file_id: FileId::from(file),
-        row,
-        written_us: 0,
-        byte_start: 0,
-        byte_end: 1,
-        reason: Reason::BadPrice,
-        message: "bad".to_owned(),
-        column: None,
-        value: None,
-        raw: Bytes64(b"x".to_vec()),
-        truncated: false,
-    };
-    serde_json::to_string(&reject).unwrap()
 }
 
 #[tokio::test]

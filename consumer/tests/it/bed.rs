@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream::Stream};
 use common::config::Config;
-use common::wire::{FileMessage, FileState, VERSION};
+use common::event::Reason;
+use common::wire::{Bytes64, FileMessage, FileState, RejectMessage, VERSION};
 use common::{FileId, Shutdown, stream};
 use consumer::{Counts, Error, Progress};
 use ledger::rollback::OnRollback;
@@ -181,6 +182,26 @@ impl Row {
             r#"{{"v":1,"file_id":{file},"row":{number},"written_us":1700000000000000,"event_id":"{event}","event_type":"view","event_timestamp":"{TIMESTAMP}"{more}}}"#
         )
     }
+}
+
+/// A rejected row as the producer sends it.
+pub(crate) fn reject(file: i64, row: i64) -> String {
+    let reject = RejectMessage {
+        replaces: None,
+        v: VERSION,
+        file_id: FileId::from(file),
+        row,
+        written_us: 0,
+        byte_start: 0,
+        byte_end: 1,
+        reason: Reason::MessageTooLarge,
+        message: "too large".to_owned(),
+        column: None,
+        value: None,
+        raw: Bytes64(b"x".to_vec()),
+        truncated: true,
+    };
+    serde_json::to_string(&reject).unwrap()
 }
 
 /// The account of a file that was read to its end.

@@ -1,30 +1,8 @@
 //! A row that comes again as something else: it stays in the table that it is in.
 
-use common::FileId;
-use common::event::Reason;
 use common::stream;
-use common::wire::{Bytes64, RejectMessage, VERSION};
 
-use crate::bed::{Bed, finished, row, rows, until};
-
-fn reject(file: i64, row: i64) -> String {
-    let reject = RejectMessage {
-        replaces: None,
-        v: VERSION,
-        file_id: FileId::from(file),
-        row,
-        written_us: 0,
-        byte_start: 0,
-        byte_end: 1,
-        reason: Reason::MessageTooLarge,
-        message: "too large".to_owned(),
-        column: None,
-        value: None,
-        raw: Bytes64(b"x".to_vec()),
-        truncated: true,
-    };
-    serde_json::to_string(&reject).unwrap()
-}
+use crate::bed::{Bed, finished, reject, row, rows, until};
 
 #[tokio::test]
 async fn rule_one_origin_one_table_a_rejected_row_that_comes_as_an_event_stays_rejected() {
