@@ -5,7 +5,7 @@ use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::stream::{DURABLE, HEAL, STREAM};
-use common::{Exit, nats, say_json, say_line};
+use common::{Exit, nats, print_json, print_line};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
 use ledger::replicas::{self, ReplicaShare};
@@ -112,12 +112,12 @@ async fn of_stream(mut stream: Stream) -> anyhow::Result<(StreamStatus, Vec<Cons
 
 fn print(status: &Status, json: bool) -> anyhow::Result<()> {
     if json {
-        say_json(status)?;
+        print_json(status)?;
         return Ok(());
     }
     let Status { stream, consumers, replicas, files, total } = status;
     let room = HumanBytes(stream.max_bytes.unsigned_abs());
-    say_line(format_args!(
+    print_line(format_args!(
         "stream     {} messages, {} of {room}, sequences {} to {}",
         HumanCount(stream.messages),
         HumanBytes(stream.bytes),
@@ -130,7 +130,7 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
             HEAL => "healing",
             _ => "replay",
         };
-        say_line(format_args!(
+        print_line(format_args!(
             "{who:<10} {}: {} pending, {} unacknowledged, {} redelivered, all read up to sequence {}",
             consumer.name,
             HumanCount(consumer.pending),
@@ -142,14 +142,14 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
     for ReplicaShare { replica, rows, share_percent, lag_ms, last_commit } in replicas {
         let lag = lag_ms.map(|lag| format!(", its rows were {lag:.0} ms old")).unwrap_or_default();
         let last = last_commit.format("%H:%M:%S");
-        say_line(format_args!(
+        print_line(format_args!(
             "replica    {replica}: {} rows in the last busy minute, {share_percent:.0} %, last commit {last} UTC{lag}",
             HumanCount(rows.unsigned_abs())
         ));
     }
-    say_line(format_args!("files      {} closed, {} open", files.closed, files.open));
+    print_line(format_args!("files      {} closed, {} open", files.closed, files.open));
     let count = |count: i64| HumanCount(count.unsigned_abs());
-    say_line(format_args!(
+    print_line(format_args!(
         "rows       {} events + {} duplicates + {} corrupt",
         count(total.events),
         count(total.duplicates),

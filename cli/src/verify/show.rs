@@ -1,7 +1,7 @@
 //! What was found, as a table with what is wrong below it for people, and as JSON for scripts.
 
 use common::printable::printable;
-use common::{RowSet, say, say_json};
+use common::{RowSet, print_json, print_text};
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -67,9 +67,9 @@ impl InFlight {
 impl Proof {
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            say_json(self)?;
+            print_json(self)?;
         } else {
-            say(self.to_text());
+            print_text(self.to_text());
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Serializer;
 use serde_json::Value;
 
 use super::{Config, Loaded};
-use crate::report::{Exit, say};
+use crate::report::{Exit, print_text};
 
 /// Serializes a secret as whether there is one.
 #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
@@ -21,7 +21,7 @@ pub(super) fn hide<S: Serializer>(secret: &Option<SecretString>, serializer: S) 
 impl Loaded {
     /// Prints what [`Loaded::show`] says: `--print-config` asks for nothing else.
     pub fn print(&self) -> Exit {
-        say(self.show().trim_end());
+        print_text(self.show().trim_end());
         Exit::Ok
     }
 

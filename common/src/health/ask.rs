@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::Service;
 use super::serve::Answer;
 use crate::config::{self, Flags, Problem};
-use crate::{Exit, say_line};
+use crate::{Exit, print_line};
 
 /// How long an answer may take. A process that is alive answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -95,7 +95,7 @@ impl Ask {
         let text = asked.await.map_err(late).flatten();
         let text = text.map_err(|source| Error::Silent { service: name, at, source })?;
         judge(name, at, &text)?;
-        say_line(format_args!("the {name} at {at} is {}", if self.ready { "ready" } else { "alive" }));
+        print_line(format_args!("the {name} at {at} is {}", if self.ready { "ready" } else { "alive" }));
         Ok(Exit::Ok)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use common::config::{Config, Problem};
-use common::{Exit, Shutdown, say_json, say_line};
+use common::{Exit, Shutdown, print_json, print_line};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl Replay {
             anyhow::bail!("no message of sequences {first_sequence} to {last_sequence} is one of those");
         }
         match (json, outcomes) {
-            (true, outcomes) => say_json(&as_json(&report, outcomes.as_deref()))?,
+            (true, outcomes) => print_json(&as_json(&report, outcomes.as_deref()))?,
             (false, Some(outcomes)) => print_outcomes(&report, &outcomes),
             (false, None) => tell(&report),
         }
@@ -160,7 +160,7 @@ fn begin(report: &Report) -> String {
 
 fn tell(report: &Report) {
     let counts = &report.counts;
-    say_line(format_args!(
+    print_line(format_args!(
         "{}: {} inserted, {} there already, {} duplicates and {} corrupt records added",
         begin(report),
         HumanCount(counts.events),
@@ -171,13 +171,13 @@ fn tell(report: &Report) {
 }
 
 fn print_outcomes(report: &Report, outcomes: &[OutcomeCounts]) {
-    say_line(format_args!("{}; nothing was written", begin(report)));
-    say_line(format_args!(
+    print_line(format_args!("{}; nothing was written", begin(report)));
+    print_line(format_args!(
         "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
         "day", "type", "messages", "inserted", "skipped", "conflicts"
     ));
     for one in outcomes {
-        say_line(format_args!(
+        print_line(format_args!(
             "{:<10} {:<20} {:>12} {:>12} {:>12} {:>12}",
             one.day.as_deref().unwrap_or(""),
             one.event_type,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use common::config::Config;
 use common::printable::{Printable, SHORT, printable, shortened};
-use common::{Exit, say_json, say_line};
+use common::{Exit, print_json, print_line};
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Reader};
@@ -15,7 +15,7 @@ pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
     for path in files {
         match check::check(config, path) {
             Ok(checked) => {
-                say_line(format_args!(
+                print_line(format_args!(
                     "{}: {} rows, {} of them rejected, by [[source]] {}",
                     Printable(checked.path.display()),
                     checked.rows,
@@ -23,21 +23,21 @@ pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
                     printable(&checked.source)
                 ));
                 for (column, name) in &checked.columns {
-                    say_line(format_args!("  {column} <- {}", shortened(name, SHORT)));
+                    print_line(format_args!("  {column} <- {}", shortened(name, SHORT)));
                 }
                 if !checked.attributes.is_empty() {
                     let names = checked.attributes.join(", ");
-                    say_line(format_args!("  attributes <- {}", shortened(&names, 10 * SHORT)));
+                    print_line(format_args!("  attributes <- {}", shortened(&names, 10 * SHORT)));
                 }
                 for (row, why) in &checked.examples {
-                    say_line(format_args!("  row {row}, {}", shortened(why, 2 * SHORT)));
+                    print_line(format_args!("  row {row}, {}", shortened(why, 2 * SHORT)));
                 }
                 if checked.rejected > 0 {
                     exit = Exit::Failed;
                 }
             }
             Err(error) => {
-                say_line(format_args!("{:#}", anyhow::Error::new(error)));
+                print_line(format_args!("{:#}", anyhow::Error::new(error)));
                 exit = Exit::Failed;
             }
         }
@@ -66,12 +66,12 @@ pub(super) fn checkpoints(config: &Config, json: bool) -> anyhow::Result<()> {
     all.sort_by(|a, b| a.path.cmp(&b.path));
     if json {
         let listed: Vec<Listed> = all.iter().map(Listed::from).collect();
-        return say_json(&listed);
+        return print_json(&listed);
     }
-    say_line(format_args!("{:<20} {:<10} {:>10} {:>12}  file", "file_id", "state", "row", "offset"));
+    print_line(format_args!("{:<20} {:<10} {:>10} {:>12}  file", "file_id", "state", "row", "offset"));
     for one in all {
         let (row, offset) = (one.reached.row, one.reached.offset);
-        say_line(format_args!(
+        print_line(format_args!(
             "{:<20} {:<10} {row:>10} {offset:>12}  {}",
             one.file_id.get(),
             one.state.as_str(),
