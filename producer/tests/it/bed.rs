@@ -141,7 +141,7 @@ impl Bed {
         contents
     }
 
-    /// The accounts of all files, in the order in which they were sent.
+    /// The accounts of all files, as [`Contents::accounts`] gives them.
     pub(crate) async fn accounts(&self) -> Vec<FileMessage> {
         Contents(self.read(stream::FILE).await).accounts()
     }

@@ -75,8 +75,12 @@ impl Contents {
         self.0.iter().filter_map(Sent::reject).collect()
     }
 
+    /// Each once, the latest of a file behind its older ones: what is sent again comes later than newer ones.
     pub(crate) fn accounts(&self) -> Vec<FileMessage> {
-        self.0.iter().filter_map(Sent::account).collect()
+        let mut accounts: Vec<_> = self.0.iter().filter_map(Sent::account).collect();
+        accounts.sort_by_key(|account| account.revision);
+        accounts.dedup();
+        accounts
     }
 
     /// Where each row stands that was sent, as often as it was sent.
