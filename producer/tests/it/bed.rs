@@ -168,7 +168,8 @@ impl Bed {
         let messages = consumer.stream().max_messages_per_batch(1_000).messages().await.unwrap();
         let read = messages.take(there).map_ok(|message| Sent::from(&message)).try_collect();
         let read = tokio::time::timeout(DEADLINE, read).await.expect("what is there can be read").unwrap();
-        events.delete_consumer(&consumer.cached_info().name).await.unwrap();
+        // A server that reloads its configuration may not answer; then it goes by itself.
+        let _ = events.delete_consumer(&consumer.cached_info().name).await;
         read
     }
 
