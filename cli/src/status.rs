@@ -1,10 +1,8 @@
 //! `millrace status`: where files, stream and table stand.
 
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
-use common::stream::{DURABLE, HEAL, STREAM};
+use common::stream::{self, DURABLE, Durable, HEAL, STREAM};
 use common::{Exit, nats, print_json, print_line};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
@@ -42,7 +40,7 @@ struct ConsumerStatus {
     /// Messages that nobody has been given yet.
     pending: u64,
     /// Messages that were given and not acknowledged.
-    unacknowledged: usize,
+    unacknowledged: u64,
     redelivered: usize,
     /// Up to this sequence all is acknowledged; nothing behind it is purged.
     floor: u64,
@@ -69,15 +67,10 @@ pub(crate) async fn run(mut config: Config, json: bool) -> anyhow::Result<Exit> 
 async fn read(config: &Config) -> anyhow::Result<Status> {
     services::reach(config, Services { nats: false, postgres: true }).await?;
     let nats = nats::reach(&config.nats, "millrace status").await?;
-    let (stream, consumers) = match nats.jetstream.get_stream(STREAM).await {
-        Ok(stream) => of_stream(stream).await?,
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(known) if known.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                anyhow::bail!("there is no stream {STREAM} yet; run `millrace up`, or a producer")
-            }
-            _ => return Err(anyhow::Error::new(error).context(format!("failed to ask for stream {STREAM}"))),
-        },
+    let Some(stream) = stream::find(&nats.jetstream).await? else {
+        anyhow::bail!("there is no stream {STREAM} yet; run `millrace up`, or a producer");
     };
+    let (stream, consumers) = of_stream(&stream).await?;
     let url = config.database.url.as_ref().ok_or_else(|| anyhow::anyhow!("there is no database"))?;
     let files = ledger::file_totals::by_file(url, None).await?;
     let closed = files.iter().filter(|file| file.closed).count();
@@ -90,15 +83,13 @@ async fn read(config: &Config) -> anyhow::Result<Status> {
     })
 }
 
-async fn of_stream(mut stream: Stream) -> anyhow::Result<(StreamStatus, Vec<ConsumerStatus>)> {
-    let info = stream.info().await?.clone();
+async fn of_stream(stream: &Stream) -> anyhow::Result<(StreamStatus, Vec<ConsumerStatus>)> {
+    let info = stream.cached_info();
     let consumers: Vec<_> = stream.consumers().try_collect().await?;
-    let consumers = consumers.into_iter().map(|consumer| ConsumerStatus {
-        name: consumer.name,
-        pending: consumer.num_pending,
-        unacknowledged: consumer.num_ack_pending,
-        redelivered: consumer.num_redelivered,
-        floor: consumer.ack_floor.stream_sequence,
+    let consumers = consumers.into_iter().map(|consumer| {
+        let Durable { pending, unacknowledged, floor, .. } = Durable::from(&consumer);
+        let redelivered = consumer.num_redelivered;
+        ConsumerStatus { name: consumer.name, pending, unacknowledged, redelivered, floor }
     });
     let status = StreamStatus {
         messages: info.state.messages,

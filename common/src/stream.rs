@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, kv, stream};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::{self, ErrorCode, kv, stream};
 use chrono::{DateTime, Utc};
 
-mod ahead;
+mod durable;
 mod error;
 mod foreign;
 mod position;
+mod reader;
 
 use crate::config;
+pub use durable::{Durable, Status, consumer_info, durable, status};
 pub use error::Error;
 pub use position::StreamPosition;
+pub use reader::{Chunk, Reader};
 
 /// The stream: rows, rejected rows and accounts in one order.
 pub const STREAM: &str = "EVENTS";
@@ -53,7 +57,7 @@ pub fn subject_of(event_type: &str) -> String {
 }
 
 /// Which life of the stream this is: one that was deleted and made again is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incarnation {
     /// When the stream was made.
     pub created: DateTime<Utc>,
@@ -141,9 +145,23 @@ async fn set_up_once(
             tracing::debug!(found = from, configured = to, "max_bytes of stream {STREAM} is the producer's");
         }
     }
-    ahead::forget(&mut made).await?;
+    durable::delete_if_ahead(&mut made).await?;
     let incarnation = incarnation(made.cached_info());
     Ok((made, incarnation))
+}
+
+/// The stream as it is; `None` where there is none.
+pub async fn find(jetstream: &jetstream::Context) -> Result<Option<stream::Stream>, Error> {
+    match jetstream.get_stream(STREAM).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(known) if known.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Ok(None)
+            }
+            GetStreamErrorKind::JetStream(word) => Err(word.into()),
+            _ => Err(Error::NotReady(error.into())),
+        },
+    }
 }
 
 /// Reads the incarnation off an info answer.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use bytes::Bytes;
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use common::fault;
 use common::health::Pulse;
 use common::nats::Nats;
-use common::stream::{self, DURABLE, STREAM};
+use common::stream::{self, DURABLE, STREAM, StreamPosition};
 use tokio::sync::mpsc;
 
 use crate::write::Committed;
@@ -56,9 +56,10 @@ impl Created {
             return true;
         }
         let asked = Instant::now();
-        let found = nats.jetstream.get_stream(STREAM).await;
-        // PostgreSQL's digits, as in a message's position.
-        let found = found.ok().map(|found| stream::incarnation(found.cached_info()).created.trunc_subsecs(6));
+        let found = nats.jetstream.get_stream(STREAM).await.ok().map(|found| {
+            let created = stream::incarnation(found.cached_info()).created;
+            StreamPosition::new(created, 0).stream_created
+        });
         self.0 = found.map(|created| (created, asked));
         if let Some(found) = found.filter(|found| *found != expected) {
             tracing::info!(%expected, %found, "stream was made again; messages of the one before are not acknowledged");

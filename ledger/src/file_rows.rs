@@ -6,7 +6,6 @@ mod counted;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
 use common::RowSet;
 use common::origin::Row;
 use common::stream::StreamPosition;
@@ -74,16 +73,10 @@ pub async fn read_files(url: &SecretString, files: Option<&[i64]>) -> Result<Vec
     snapshot(&mut connection, files).await.map_err(Error::of(READ))
 }
 
-/// Whether the database has lost commits: where it has fewer messages of the stream that was created at
-/// `stream_created` than up to sequence `acknowledged`. A standby may lag behind, and is not checked.
-pub async fn rollback(
-    url: &SecretString,
-    stream_created: DateTime<Utc>,
-    acknowledged: u64,
-) -> Result<Option<Rollback>, Error> {
+/// Whether the database has lost commits: where it does not have all messages up to `acknowledged`. A standby may lag
+/// behind, and is not checked.
+pub async fn rollback(url: &SecretString, acknowledged: StreamPosition) -> Result<Option<Rollback>, Error> {
     let mut connection = Database::at(url)?.connect().await?;
-    let acknowledged =
-        StreamPosition { stream_created: stream_created.trunc_subsecs(6), sequence: acknowledged };
     match rollback::check_acknowledged(&mut connection, acknowledged).await {
         Ok(()) | Err(Rollback::Standby) => Ok(None),
         Err(Rollback::Database(error)) => Err(Error::of(READ)(error)),

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use common::FileId;
+use common::stream::StreamPosition;
 use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::{Connection as _, FromRow, PgConnection};
@@ -95,12 +96,12 @@ impl Repair {
         Ok(rows.into_iter().collect())
     }
 
-    /// Records a gap where the database has fewer messages of the stream that was created at `created` than up to
-    /// `acknowledged`. Consumers refuse to start until it is closed.
-    pub async fn note_gap(&mut self, created: DateTime<Utc>, acknowledged: u64) -> Result<(), Error> {
+    /// Records a gap where the database does not have all messages up to `acknowledged`. Consumers refuse to start until
+    /// it is closed.
+    pub async fn note_gap(&mut self, acknowledged: StreamPosition) -> Result<(), Error> {
         sqlx::query(include_str!("../../sql/heal_note_gap.sql"))
-            .bind(created.trunc_subsecs(6))
-            .bind(i64::try_from(acknowledged).unwrap_or(i64::MAX))
+            .bind(acknowledged.stream_created)
+            .bind(i64::try_from(acknowledged.sequence).unwrap_or(i64::MAX))
             .execute(&mut self.connection)
             .await
             .map_err(Error::of("record what the database has lost"))?;
@@ -128,14 +129,14 @@ impl Repair {
         Ok(())
     }
 
-    /// Records that everything up to `sequence` of the stream that was created at `created` is accounted for, so that
-    /// consumers start again. Returns whether that had to be recorded.
-    pub async fn caught_up(&mut self, created: DateTime<Utc>, sequence: u64) -> Result<bool, Error> {
+    /// Records that everything up to `position` is accounted for, so that consumers start again. Returns whether that had
+    /// to be recorded.
+    pub async fn caught_up(&mut self, position: StreamPosition) -> Result<bool, Error> {
         let batch = self.next_batch().await?;
         let noted = sqlx::query(include_str!("../../sql/heal_caught_up.sql"))
             .bind(batch)
-            .bind(created.trunc_subsecs(6))
-            .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
+            .bind(position.stream_created)
+            .bind(i64::try_from(position.sequence).unwrap_or(i64::MAX))
             .execute(&mut self.connection)
             .await
             .map_err(Error::of("record what was healed"))?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
 use common::nats::Nats;
-use common::stream::DURABLE;
+use common::stream::{DURABLE, Durable};
 use common::{Outage, config, fault};
 use futures::TryStreamExt;
 
@@ -48,7 +48,7 @@ async fn once(
     if !consumers.iter().any(|consumer| consumer.name == DURABLE) {
         return Ok(0);
     }
-    let Some(floor) = consumers.iter().map(|consumer| consumer.ack_floor.stream_sequence).min() else {
+    let Some(floor) = consumers.iter().map(|consumer| Durable::from(consumer).floor).min() else {
         return Ok(0);
     };
     let share = 1.0 - high_water * DOWN_TO / state.bytes as f64;

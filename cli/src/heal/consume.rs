@@ -64,14 +64,14 @@ impl Replica {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         self.start();
-        let end = stream.position().await?.last;
+        let end = stream.status().await?.incarnation.last_sequence;
         line.tell("writing what was published into the tables".to_owned());
-        let behind = stream.position().await?.unread;
+        let behind = stream.status().await?.unread();
         line.measure(behind);
         loop {
-            let now = stream.position().await?;
-            line.reach(behind.saturating_sub(now.unread));
-            if now.acknowledged >= end || now.unread == 0 {
+            let now = stream.status().await?;
+            line.reach(behind.saturating_sub(now.unread()));
+            if now.acknowledged().sequence >= end || now.unread() == 0 {
                 break;
             }
             tokio::select! {

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::{DateTime, SubsecRound as _, Utc};
 use clap::Args;
 use common::config::Config;
+use common::stream::StreamPosition;
 use common::{Exit, FileId, Shutdown, fault};
 use ledger::file_rows::FileRows;
 use ledger::repair::{Correction, Gap};
@@ -101,21 +101,22 @@ impl<'a> Healing<'a> {
         fault::point("heal_corrected");
         for _ in 0..ROUNDS {
             let (before, known) = self.look().await?;
-            let position = self.stream.position().await?;
+            let acknowledged = self.stream.status().await?.acknowledged();
             // Before anything is written behind it, which would hide it.
-            self.database.note_gap(position.created, position.acknowledged).await?;
+            self.database.note_gap(acknowledged).await?;
             let mut replica = Replica::new(self.config);
             let is_new = report.add(Box::pin(self.publish(before, known, &mut replica)).await?);
             // What was purged by now may have been missed; a later first message says so.
-            let first = self.stream.position().await?.first;
+            let first = self.stream.status().await?.incarnation.first_sequence;
             replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
             fault::point("heal_consumed");
-            let position = self.stream.position().await?;
+            let acknowledged = self.stream.status().await?.acknowledged();
             // Not those of the look alone: beside a tailer, files have begun since, and are in the database by now.
             let held = self.stream.files().await?;
-            let gaps = self.close_gaps(&held, (position.created, first), accept_loss).await?;
+            let first = StreamPosition { sequence: first, ..acknowledged };
+            let gaps = self.close_gaps(&held, first, accept_loss).await?;
             if gaps.is_empty() {
-                report.caught_up |= self.database.caught_up(position.created, position.acknowledged).await?;
+                report.caught_up |= self.database.caught_up(acknowledged).await?;
             }
             report.gaps = gaps;
             report.conclude(&self.prove().await?);
@@ -127,21 +128,21 @@ impl<'a> Healing<'a> {
     }
 
     /// Closes the gaps of which nothing can have been missed, and gives the others: a gap is closed when the stream that
-    /// was read still had all of it (`first` is the first message that it still has, of a stream made then), or when
+    /// was read still had all of it (`first` is the first message that it still has), or when
     /// every file that is known anywhere was held against its checkpoint, here (`held`) or by an earlier healing on the
     /// machine of another producer.
     async fn close_gaps(
         &mut self,
         held: &[FileId],
-        (created, first): (DateTime<Utc>, u64),
+        first: StreamPosition,
         accept_loss: bool,
     ) -> anyhow::Result<Vec<Gap>> {
         let mut open = Vec::new();
         let gaps = self.database.hold(held).await?;
         let closed = if gaps.is_empty() { Vec::new() } else { self.stream.closed_files().await? };
         for mut gap in gaps {
-            let is_in_stream =
-                gap.stream_created == created.trunc_subsecs(6) && first <= gap.first_sequence.unsigned_abs();
+            let is_in_stream = gap.stream_created == first.stream_created
+                && first.sequence <= gap.first_sequence.unsigned_abs();
             let unknown = closed.iter().filter(|file| !gap.held.contains(&file.get()));
             let unknown: Vec<String> = unknown.map(|file| format!("file {file}")).collect();
             if gap.not_held.is_empty() {

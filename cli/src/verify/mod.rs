@@ -53,7 +53,7 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
         evidence.extend(gather(config, url, Some(&doubtful)).await?);
     }
     let gone_back = match messages {
-        Some(now) => ledger::file_rows::rollback(url, now.stream_created, now.acknowledged).await?,
+        Some(messages) => ledger::file_rows::rollback(url, messages.status.acknowledged()).await?,
         None => None,
     };
     // Where nobody can tell that a row is on its way, it is missing.

@@ -42,8 +42,8 @@ impl InFlight {
             files.map(|file| file.account.file.clone()).collect()
         };
         Self {
-            pending: messages.map(|messages| messages.pending),
-            unacknowledged: messages.map(|messages| messages.unacknowledged),
+            pending: messages.map(|messages| messages.status.pending()),
+            unacknowledged: messages.map(|messages| messages.status.unacknowledged()),
             open: named(Verdict::Open),
             waiting: named(Verdict::InFlight),
         }

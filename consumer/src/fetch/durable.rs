@@ -1,17 +1,13 @@
-//! The durable consumer that all replicas share: made where it is missing, brought to what is configured, looked at.
+//! The durable consumer that all replicas share: created where it is missing, and changed to what is configured.
 
 use std::iter;
 use std::time::Duration;
 
-use async_nats::Client;
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, Info, ReplayPolicy, pull};
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, ReplayPolicy, pull};
 use async_nats::jetstream::stream::ConsumerError;
-use bytes::Bytes;
-use chrono::SubsecRound;
 use common::config::Config;
-use common::stream::{self, DURABLE, STREAM, StreamPosition};
+use common::stream::{self, DURABLE, Durable, StreamPosition};
 
 use super::Error;
 
@@ -29,13 +25,9 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> R
         max_deliver: -1,
         ..pull::Config::default()
     };
-    let info = match stream.consumer_info(DURABLE).await {
-        Ok(info) => info,
-        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
-            let made = stream.create_consumer(needed.clone()).await.map_err(refused)?;
-            made.cached_info().clone()
-        }
-        Err(error) => return Err(stream::Error::from(error).into()),
+    let info = match stream::consumer_info(&stream, DURABLE).await? {
+        Some(info) => info,
+        None => stream.create_consumer(needed.clone()).await.map_err(refused)?.cached_info().clone(),
     };
     let found = &info.config;
     let differences = differences(found);
@@ -55,9 +47,7 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> R
         );
         stream.create_consumer(needed).await.map_err(refused)?;
     }
-    // PostgreSQL's times have no more digits: what is compared with it must not have them either.
-    let stream_created = incarnation.created.trunc_subsecs(6);
-    Ok(StreamPosition { stream_created, sequence: acknowledged(&info) })
+    Ok(StreamPosition::new(incarnation.created, Durable::from(&info).acknowledged))
 }
 
 /// What of a durable that is there would skip rows, or deliver something else than rows, each as "what there is, what is
@@ -104,35 +94,9 @@ fn differences(found: &consumer::Config) -> Vec<String> {
     differences
 }
 
-/// The sequence up to which everything was acknowledged. The floor of a durable that has delivered nothing only says
-/// where the stream begins.
-fn acknowledged(info: &Info) -> u64 {
-    if info.ack_floor.consumer_sequence == 0 { 0 } else { info.ack_floor.stream_sequence }
-}
-
 fn refused(error: ConsumerError) -> Error {
     match error.into() {
         stream::Error::Stream(word) => Error::Durable(word),
         other => Error::Stream(other),
     }
-}
-
-/// Messages that wait, and requests for them, of all replicas.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
-    pub(super) pending: u64,
-    pub(super) waiting: usize,
-    /// Whether so many messages are in flight, to all replicas, that the broker delivers no more.
-    pub(super) is_full: bool,
-}
-
-/// Looks at the durable after a while; `None` when nobody answers, which the missing heartbeats tell, too.
-pub(super) async fn look_after(a_while: Duration, client: &Client) -> Option<Look> {
-    tokio::time::sleep(a_while).await;
-    let answer =
-        client.request(format!("$JS.API.CONSUMER.INFO.{STREAM}.{DURABLE}"), Bytes::new()).await.ok()?;
-    let info: Info = serde_json::from_slice(&answer.payload).ok()?;
-    let is_full =
-        i64::try_from(info.num_ack_pending).is_ok_and(|pending| pending >= info.config.max_ack_pending);
-    Some(Look { pending: info.num_pending, waiting: info.num_waiting, is_full })
 }

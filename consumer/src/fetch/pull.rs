@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use common::fault;
 use common::health::Pulse;
 use common::nats::Nats;
-use common::stream::{DURABLE, STREAM};
+use common::stream::{self, DURABLE, Durable, STREAM};
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::durable;
 use super::stall::Stall;
 
 /// Messages a request. Larger ones were measured to gain nothing.
@@ -67,6 +67,7 @@ pub(super) enum Pulled {
 #[derive(Debug)]
 pub(super) struct Pull {
     client: Client,
+    stream: Stream<()>,
     inbox: Subscriber,
     subject: String,
     reply_to: String,
@@ -84,10 +85,13 @@ impl Pull {
         let client = nats.client.clone();
         let reply_to = client.new_inbox();
         let inbox = client.subscribe(reply_to.clone()).await.map_err(|error| Error::Closed(error.into()))?;
+        let stream = nats.jetstream.get_stream_no_info(STREAM).await;
+        let stream = stream.map_err(|error| Error::Closed(error.into()))?;
         let mut connected = nats.connected.clone();
         connected.mark_unchanged();
         Ok(Self {
             client,
+            stream,
             inbox,
             subject: format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}"),
             reply_to,
@@ -123,13 +127,13 @@ impl Pull {
                         return Ok(Pulled::Reconnected);
                     }
                     () = tokio::time::sleep_until(silent_at) => return Err(Error::Silence),
-                    Some(look) = durable::look_after(IDLE, &self.client) => {
+                    Some(durable) = durable_after(IDLE, &self.stream) => {
                         // Messages that wait while none comes are no progress, whatever else the broker sends.
-                        if look.pending == 0 || look.is_full {
+                        if durable.pending == 0 || durable.is_full {
                             pulse.beat();
                         }
-                        if stall.is_certain(look) {
-                            return Err(Error::Stalled { pending: look.pending });
+                        if stall.is_certain(durable) {
+                            return Err(Error::Stalled { pending: durable.pending });
                         }
                         continue;
                     }
@@ -207,6 +211,13 @@ impl Pull {
             Some(_) => Err(Error::Ended(description())),
         }
     }
+}
+
+/// The state of the durable after a while; `None` where the broker does not answer, which the missing heartbeats show,
+/// too.
+async fn durable_after(a_while: Duration, stream: &Stream<()>) -> Option<Durable> {
+    tokio::time::sleep(a_while).await;
+    stream::durable(stream).await.ok().flatten()
 }
 
 /// How many messages of a request will not come any more.

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::config::Config;
-use common::stream::STREAM;
+use common::stream::{self, STREAM};
 use common::{Clock, Shutdown, nats};
 use ledger::batch_id::{BatchId, BatchIds, Run};
 
@@ -40,6 +40,8 @@ pub(crate) enum Error {
     Ledger(#[from] ledger::Error),
     #[error(transparent)]
     Nats(#[from] nats::Error),
+    #[error(transparent)]
+    Stream(#[from] stream::Error),
     #[error(transparent)]
     Write(#[from] write::Error),
     #[error(transparent)]
@@ -147,7 +149,7 @@ pub(crate) async fn run(
     watch(position, &selection, read);
     let replica = Arc::from(format!("replay {name}"));
     let mut writer = Writer::new(database, replica, ids.clone(), purpose, clock, Arc::new(Progress::new()));
-    let mut source = Source::new(nats, stream, Some(name.clone()), selection.clone(), read, clock);
+    let mut source = Source::new(nats, stream, Some(&name), &selection, read, clock)?;
     let mut pace = Pace::new(options.rate);
     let mut is_made = false;
     while let Some(mut chunk) = source.chunk(&shutdown).await? {
@@ -184,7 +186,7 @@ pub(crate) async fn preview(
     let mut report = report(&name, &selection, None);
     watch(position, &selection, read);
     let mut preview = Preview::begin(session).await?;
-    let mut source = Source::new(nats, stream, None, selection.clone(), read, clock);
+    let mut source = Source::new(nats, stream, None, &selection, read, clock)?;
     while let Some(mut chunk) = source.chunk(&shutdown).await? {
         if let Some(deliveries) = batch(std::mem::take(&mut chunk.messages), &selection)? {
             report.messages += deliveries.len() as u64;

@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::Stream;
 use common::config::Config;
 use common::nats::{self, Nats};
-use common::stream::{DURABLE, STREAM};
-use common::{Clock, FileId, Shutdown};
+use common::{Clock, FileId, Shutdown, stream};
 use futures::TryStreamExt as _;
 use ledger::{Database, check_schema};
 use sqlx::PgConnection;
@@ -48,7 +46,7 @@ pub(super) async fn prepare(
         return Err(Error::Running { name });
     }
     let nats = nats::connect(&config.nats, &format!("replay {name}"), shutdown).await?;
-    let stream = nats.jetstream.get_stream(STREAM).await.map_err(|_| Error::NoStream)?;
+    let stream = stream::find(&nats.jetstream).await?.ok_or(Error::NoStream)?;
     let cut = source::cut(&stream, &name).await?;
     let is_cut = cut.is_some();
     let (selection, read) = match cut {
@@ -87,7 +85,10 @@ async fn select(
     };
     // What nobody has settled yet must be settled by the consumers, or it would be missing in the sums of its file. A
     // table of its own has no sums.
-    let end = if asked.into.is_some() { state.last_sequence } else { settled(stream).await? };
+    let end = match &asked.into {
+        Some(_) => state.last_sequence,
+        None => stream::durable(stream).await?.map_or(0, |durable| durable.acknowledged),
+    };
     let first = asked.from_sequence.unwrap_or(state.first_sequence).max(1);
     let last = asked.to_sequence.unwrap_or(end).min(end);
     if asked.from_sequence.is_some() && first < state.first_sequence {
@@ -98,15 +99,6 @@ async fn select(
     }
     let selection = Selection::new(asked.clone(), (first, last), files, clock.now());
     if selection.is_upside_down() { Err(Error::NoTime) } else { Ok(selection) }
-}
-
-/// Up to which sequence consumers have acknowledged everything.
-async fn settled(stream: &Stream) -> Result<u64, Error> {
-    match stream.consumer_info(DURABLE).await {
-        Ok(info) => Ok(info.ack_floor.stream_sequence),
-        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(0),
-        Err(error) => Err(Error::broker("look at what consumers have read", error)),
-    }
 }
 
 /// Subjects that fit `filter` and have messages.

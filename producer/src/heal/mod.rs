@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use common::config::Config;
 use common::nats::{self, Nats};
+use common::stream::Status;
 use common::{Clock, FileId, RowSet, Shutdown, fault};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -34,7 +35,7 @@ pub use error::Error;
 use missing_rows::MissingRows;
 pub use progress::Progress;
 use sink::Sink;
-pub use snapshot::{Before, Position};
+pub use snapshot::Before;
 
 /// Chunks on their way to the publisher.
 const CHUNKS: usize = 4;
@@ -113,8 +114,8 @@ impl Heal {
     }
 
     /// How far consumers have come.
-    pub async fn position(&self) -> Result<Position, Error> {
-        snapshot::position(&self.nats).await
+    pub async fn status(&self) -> Result<Status, Error> {
+        snapshot::status(&self.nats).await
     }
 
     /// The files that were closed, on whatever machine their producer is.
@@ -147,7 +148,7 @@ impl Heal {
         let missing_rows = MissingRows::new(known);
         let ended = match mode {
             Mode::DryRun => self.find(before, missing_rows, Sink::Nowhere, progress).await,
-            Mode::Publish => self.publish_found(before, missing_rows, progress, shutdown).await,
+            Mode::Publish => Box::pin(self.publish_found(before, missing_rows, progress, shutdown)).await,
         };
         scan::remove_durable(&events).await;
         Ok(ended?.into_refilled())

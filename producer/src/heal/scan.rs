@@ -1,36 +1,28 @@
 //! Reads the stream through. What consumers were given and the database lacks is published again, byte for byte.
 //!
-//! A durable of its own holds back whoever purges meanwhile. It acknowledges by itself, which is cheap: a message that
-//! is lost on its way shows in the durable's numbers, and reading begins again behind the last one that came.
+//! A durable of its own keeps what is still to be read from being purged. It needs no acknowledgements: a message that is
+//! lost on its way shows in the durable's numbers, and reading begins again behind the last one that came.
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::message::Message;
 use async_nats::jetstream::stream::Stream;
 use common::origin::Row;
-use common::stream::{self, HEAL};
+use common::stream::{self, Chunk, HEAL, Reader};
 use common::{FileId, Origin};
-use futures::TryStreamExt;
 use serde::Deserialize;
 
 use super::missing_rows::MissingRows;
 use super::{Before, Error, Progress, Sink};
 use crate::map::Mapped;
 
-/// Messages of one request.
-const MESSAGES: u64 = 500;
-/// How long one request may take.
-const EXPIRES: Duration = Duration::from_secs(5);
 /// How often in a row reading may fail, and the pause before it is tried again.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 /// A durable that nobody asks for so long goes away by itself: a killed healing must not hold back purging for ever,
 /// nor may one that waits for room. What is purged then comes from the files.
 const INACTIVE: Duration = Duration::from_secs(30);
-
-/// What is wrong with one request.
-type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends what is missing, in the order of the stream, and takes note of what comes by itself.
 pub(super) async fn republish(
@@ -39,9 +31,15 @@ pub(super) async fn republish(
     sink: &Sink,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let mut scan = Scan::begin(before).await?;
-    progress.expect((scan.last + 1).saturating_sub(scan.next));
-    while let Some(messages) = scan.read_on().await? {
+    let info = before.events.get_info().await.map_err(|error| Error::Look(error.into()))?;
+    let now = stream::incarnation(&info);
+    if now.created != before.stream.created {
+        return Err(Error::Lost);
+    }
+    let first = now.first_sequence.max(1);
+    progress.expect((now.last_sequence + 1).saturating_sub(first));
+    let mut reader = reader(before.events.clone(), first, now.last_sequence);
+    while let Some(Chunk { messages, .. }) = read(&mut reader).await? {
         let read = messages.len();
         let missing: Vec<Mapped> = messages
             .into_iter()
@@ -101,112 +99,29 @@ fn again(message: Message) -> Mapped {
     Mapped { subject: message.subject, payload: message.payload, rejected: None }
 }
 
-/// How far the stream was read.
-struct Scan<'a> {
-    before: &'a Before,
-    next: u64,
-    last: u64,
-    durable: Option<Durable>,
-}
-
-/// The durable, and what its numbers say.
-struct Durable {
-    consumer: PullConsumer,
-    /// Messages that it gave, by its own count.
-    given: u64,
-    /// Messages that it can still give.
-    pending: u64,
-}
-
-impl<'a> Scan<'a> {
-    async fn begin(before: &'a Before) -> Result<Self, Error> {
-        let info = before.events.get_info().await.map_err(|error| Error::Look(error.into()))?;
-        let now = stream::incarnation(&info);
-        if now.created != before.stream.created {
-            return Err(Error::Lost);
-        }
-        Ok(Self { before, next: now.first_sequence.max(1), last: now.last_sequence, durable: None })
-    }
-
-    /// The next messages with their sequences, at least one; `None` behind the last.
-    async fn read_on(&mut self) -> Result<Option<Vec<(u64, Message)>>, Error> {
-        let mut tries = 0;
-        while self.next <= self.last {
-            let fault = match self.fetch().await {
-                Ok(messages) if messages.is_empty() => continue,
-                Ok(messages) => return Ok(Some(messages)),
-                Err(fault) => fault,
-            };
-            tries += 1;
-            if tries == TRIES {
-                return Err(Error::Read { sequence: self.next, source: fault });
-            }
-            tracing::debug!(fault, sequence = self.next, "reading the stream again");
-            self.durable = None;
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(None)
-    }
-
-    async fn fetch(&mut self) -> Result<Vec<(u64, Message)>, Fault> {
-        let durable = match &mut self.durable {
-            Some(durable) => durable,
-            none => none.insert(open(&self.before.events, self.next).await?),
-        };
-        let wanted = durable.pending.min(MESSAGES);
-        if wanted == 0 {
-            self.next = self.last + 1;
-            return Ok(Vec::new());
-        }
-        let request = durable.consumer.fetch().max_messages(usize::try_from(wanted)?).expires(EXPIRES);
-        let batch = request.messages().await?;
-        let mut messages = Vec::new();
-        let next = self.next;
-        let ended = self.take(batch, &mut messages).await;
-        match ended {
-            Err(fault) if self.next == next => return Err(fault),
-            // What came stands; the rest is asked for again.
-            Err(_) => self.durable = None,
-            Ok(()) => {}
-        }
-        Ok(messages)
-    }
-
-    async fn take(
-        &mut self,
-        mut batch: pull::Batch,
-        messages: &mut Vec<(u64, Message)>,
-    ) -> Result<(), Fault> {
-        let Some(durable) = &mut self.durable else { return Ok(()) };
-        let before = durable.given;
-        while let Some(message) = batch.try_next().await? {
-            let info = message.info()?;
-            if info.consumer_sequence != durable.given + 1 {
-                return Err("a message was lost on its way".into());
-            }
-            (durable.given, durable.pending) = (info.consumer_sequence, info.pending);
-            let sequence = info.stream_sequence;
-            self.next = sequence + 1;
-            if sequence <= self.last {
-                messages.push((sequence, message));
-            }
-        }
-        if durable.given == before { Err("no message came".into()) } else { Ok(()) }
-    }
-}
-
-/// Makes the durable anew, to begin with message `next`.
-async fn open(events: &Stream, next: u64) -> Result<Durable, Fault> {
-    remove_durable(events).await;
+fn reader(events: Stream, next: u64, last: u64) -> Reader {
     let config = pull::Config {
         durable_name: Some(HEAL.to_owned()),
         description: Some("looks for rows that the database lacks".to_owned()),
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
         ack_policy: AckPolicy::None,
         inactive_threshold: INACTIVE,
         ..pull::Config::default()
     };
-    let consumer = events.create_consumer(config).await?;
-    let pending = consumer.cached_info().num_pending;
-    Ok(Durable { consumer, given: 0, pending })
+    Reader::new(events, config, next, last)
+}
+
+/// The next messages, or an error after several failures in a row.
+async fn read(reader: &mut Reader) -> Result<Option<Chunk>, Error> {
+    let mut tries = 1;
+    loop {
+        match reader.read().await {
+            Ok(chunk) => return Ok(chunk),
+            Err(source) if tries == TRIES => {
+                return Err(Error::Read { sequence: reader.next().unwrap_or_default(), source });
+            }
+            Err(error) => tracing::debug!(error, sequence = reader.next(), "reading the stream again"),
+        }
+        tries += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
 }

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::Info;
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::Stream;
 use chrono::{DateTime, Utc};
 use common::config::Config;
 use common::nats::Nats;
-use common::stream::{self, DURABLE, Incarnation};
+use common::stream::{self, Durable, Incarnation, Status};
 use common::{Clock, FileId};
 use futures::TryStreamExt as _;
 
@@ -44,21 +42,6 @@ fn checkpoints(config: &Config) -> Result<Vec<Checkpoint>, Error> {
     Ok(reader.map(|reader| reader.rows().all()).transpose()?.unwrap_or_default())
 }
 
-/// How far consumers have come.
-#[derive(Clone, Copy, Debug)]
-pub struct Position {
-    /// When the stream was made.
-    pub created: DateTime<Utc>,
-    /// The sequence of the first message that it still has.
-    pub first: u64,
-    /// The sequence of its last message.
-    pub last: u64,
-    /// Everything up to this sequence is acknowledged.
-    pub acknowledged: u64,
-    /// Messages that are not.
-    pub unread: u64,
-}
-
 /// Files come first: what is closed by then is in the tables, whatever happens meanwhile.
 pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<Before, Error> {
     let taken = clock.now();
@@ -69,26 +52,9 @@ pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<B
     Ok(Before { taken, checkpoints, events, stream, delivered })
 }
 
-/// Where consumers are now.
-pub(super) async fn position(nats: &Nats) -> Result<Position, Error> {
-    let events =
-        nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
-    let state = &events.cached_info().state;
-    let incarnation = stream::incarnation(events.cached_info());
-    let durable = durable(&events).await?;
-    let first = state.first_sequence;
-    let unread =
-        durable.as_ref().map_or(state.messages, |info| info.num_pending + info.num_ack_pending as u64);
-    // The floor of a durable that has delivered nothing only says where the stream begins.
-    let floor = durable.map(|info| info.ack_floor).filter(|floor| floor.consumer_sequence > 0);
-    let acknowledged = floor.map_or(0, |floor| floor.stream_sequence);
-    Ok(Position {
-        created: incarnation.created,
-        first,
-        last: incarnation.last_sequence,
-        acknowledged,
-        unread,
-    })
+/// How far consumers have come.
+pub(super) async fn status(nats: &Nats) -> Result<Status, Error> {
+    stream::status(&nats.jetstream).await?.ok_or(Error::Lost)
 }
 
 /// The files that were ever closed, as far as the bucket still says so.
@@ -103,10 +69,7 @@ pub(super) async fn closed(nats: &Nats) -> Result<Vec<FileId>, Error> {
 pub(super) async fn short_of_room(nats: &Nats) -> Result<(), Error> {
     loop {
         tokio::time::sleep(EVERY).await;
-        let events =
-            nats.jetstream.get_stream(stream::STREAM).await.map_err(|error| Error::Look(error.into()))?;
-        let info = events.cached_info();
-        if info.state.bytes as f64 > info.config.max_bytes as f64 * SHORT {
+        if status(nats).await?.fullness > SHORT {
             return Ok(());
         }
     }
@@ -115,23 +78,14 @@ pub(super) async fn short_of_room(nats: &Nats) -> Result<(), Error> {
 /// How far messages were delivered. Replicas that are at work get the time to commit what they hold; rows that a dead
 /// one holds are published again, which does no harm.
 async fn settled(events: &Stream, patience: Duration) -> Result<u64, Error> {
-    let Some(Info { delivered, mut ack_floor, .. }) = durable(events).await? else { return Ok(0) };
+    let Some(Durable { delivered, mut floor, .. }) = stream::durable(events).await? else { return Ok(0) };
     let (began, mut idle) = (Instant::now(), 0);
-    while ack_floor.stream_sequence < delivered.stream_sequence && idle < IDLE && began.elapsed() < patience {
+    while floor < delivered && idle < IDLE && began.elapsed() < patience {
         tokio::time::sleep(PAUSE).await;
-        let Some(now) = durable(events).await? else { return Ok(0) };
-        let is_moving = now.num_waiting > 0 || now.ack_floor.stream_sequence > ack_floor.stream_sequence;
+        let Some(now) = stream::durable(events).await? else { return Ok(0) };
+        let is_moving = now.requests > 0 || now.floor > floor;
         idle = if is_moving { 0 } else { idle + 1 };
-        ack_floor = now.ack_floor;
+        floor = now.floor;
     }
-    Ok(delivered.stream_sequence)
-}
-
-/// The consumers' durable, where it is there.
-async fn durable(events: &Stream) -> Result<Option<Info>, Error> {
-    match events.consumer_info(DURABLE).await {
-        Ok(info) => Ok(Some(info)),
-        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Look(error.into())),
-    }
+    Ok(delivered)
 }
