@@ -8,22 +8,17 @@ use std::sync::Arc;
 use common::FileId;
 use common::config::Config;
 
-use crate::checkpoint::{Checkpoint, Limits, Reader};
-use crate::csv::header;
+use crate::checkpoint::Reader;
 use crate::file::Position;
-use crate::file::buffer::Buffer;
-use crate::file::content::Got;
-use crate::file::identity::Identity;
+use crate::file::compressed::UNFINISHED;
 use crate::file::links::Link;
-use crate::map::resolve::{self, MappedFile};
-use crate::map::{Mapped, Mapping, Unmappable, source_of};
-use crate::tail::reading::{Chunk, Reading};
-use crate::tail::tailed_file::UNFINISHED;
+use crate::file_reader::{FileReader, NewFile, NoHeader, Row, RowFormat};
+use crate::map::{MappedFile, Mapping, MappingRules, MaxPayload, Unmappable};
 
 /// How many rejected rows are told.
 const EXAMPLES: usize = 5;
-/// A limit that every broker has at least; its own may be higher.
-const MAX_PAYLOAD: usize = 1 << 20;
+/// Messages need one, and none is sent.
+const FILE_ID: i64 = 1;
 
 /// What would become of a file.
 #[derive(Debug)]
@@ -75,9 +70,9 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
         }
     }
     let mut examples = Vec::new();
-    let (mapping, reached) = read(config, path, |row, message| {
+    let (mapping, reached) = read(config, path, |Row { position, message }| {
         if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
-            examples.push((row, why));
+            examples.push((position.row, why));
         }
     })?;
     let name = |field: &usize| mapping.header.get(*field).cloned().unwrap_or_default();
@@ -92,55 +87,44 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
     })
 }
 
-/// Reads and maps the whole of a file as the tailer would, and hands `each` row's number and message on. Answers with
-/// the mapping and the file's counts.
+/// Reads and maps the whole of a file as the tailer would, and hands `each` row on. Returns the mapping and the file's
+/// counts.
 pub(crate) fn read(
     config: &Config,
     path: &Path,
-    mut each: impl FnMut(i64, Mapped),
+    mut each: impl FnMut(Row),
 ) -> Result<(Arc<Mapping>, Position), Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
-    let source = source_of(config, path);
-    let (mut buffer, seen) =
-        fs::canonicalize(path).and_then(|path| Buffer::open(&path, &Position::default())).map_err(read)?;
-    let mut got = buffer.fill().map_err(read)?;
-    let splitter = resolve::splitter(&source, path, buffer.rest());
-    let head = loop {
-        match header::find(buffer.rest(), splitter, got == Got::End).map_err(parked)? {
-            Some(head) => break head,
-            None if got == Got::More => got = buffer.fill().map_err(read)?,
-            None if got == Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
-            None => return Err(parked("there is no header".to_owned())),
-        }
-    };
-    let of_file = |file| {
+    let rules = MappingRules::new(config, MaxPayload::DEFAULT);
+    let (mut file, opened) =
+        fs::canonicalize(path).and_then(|real| NewFile::open(&rules, path, &real)).map_err(read)?;
+    let head = file.read_head().map_err(|error| match error {
+        NoHeader::Read(error) => read(error),
+        NoHeader::Unusable(why) => parked(why),
+    })?;
+    let original = file.original(&head).and_then(|file| {
         let reader = Reader::open(&config.checkpoint_dir()).ok()??;
         reader.rows().of_file(file).ok()?.map(MappedFile::from)
-    };
-    let mapping = resolve::mapping(config, &source, splitter.delimiter, (&head, buffer.rest()), of_file)
-        .map_err(|Unmappable(why)| parked(why))?;
+    });
+    let mapping = file.mapping(&rules, &head, original).map_err(|Unmappable(why)| parked(why))?;
     let mapping = Arc::new(mapping);
-    buffer.advance(head.rows_begin);
-    let identity = Identity { inode: seen.inode, head_length: 0, head_hash: 0, incarnation: 0 };
-    let checkpoint = Checkpoint::new(FileId::from(1), identity, path);
-    let max_record_bytes = config.tail.max_record_bytes;
-    let mut reading =
-        Reading::new(checkpoint, &mapping, Limits { max_record_bytes, max_payload: MAX_PAYLOAD });
-    loop {
-        let (mut chunk, before) = (Chunk::default(), reading.checkpoint.reached.row);
-        reading
-            .take(&mut buffer, got == Got::End, seen.written_us, &mut chunk)
-            .map_err(|error| parked(error.to_string()))?;
-        for (row, message) in (before + 1..).zip(chunk.messages) {
-            each(row, message);
-        }
-        match got {
-            Got::End => return Ok((mapping, reading.checkpoint.reached)),
-            Got::Unfinished => return Err(parked(UNFINISHED.to_owned())),
-            Got::More => got = buffer.fill().map_err(read)?,
-        }
+    let (buffer, start) = file.into_rows(&head);
+    let format = RowFormat {
+        file_id: FileId::from(FILE_ID),
+        mapping: Arc::clone(&mapping),
+        limits: rules.limits(),
+        forced_ends: Vec::new(),
+    };
+    let mut reader = FileReader::new(format, start, buffer);
+    reader.written_us = opened.written_us;
+    while let Some(row) = reader.next_row().map_err(read)? {
+        each(row);
     }
+    if reader.is_unfinished() {
+        return Err(parked(UNFINISHED.to_owned()));
+    }
+    Ok((mapping, reader.position()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod land;
 mod file;
 mod csv;
 mod map;
+mod file_reader;
 mod wake;
 mod tail;
 mod publish;

@@ -15,9 +15,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Store};
+use crate::map::{MappingRules, MaxPayload};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
-use crate::tail::{self, Context, MaxPayload, Outcome};
+use crate::tail::{self, Context, Outcome};
 use crate::{archive, closed, lock, purge, rebuild, stream_loss};
 
 /// Chunks on their way from reading to publishing.
@@ -107,7 +108,7 @@ async fn tail_alone(
         config: config.clone(),
         store: store.clone(),
         clock: Clock::System,
-        max_payload: MaxPayload::Of(nats.client.clone()),
+        mapping_rules: MappingRules::new(config, MaxPayload::Of(nats.client.clone())),
     };
     if let Some(then) = store.latest_in_stream()?
         && stream_loss::is_lost(&events, incarnation, &then).await

@@ -4,23 +4,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use common::config::Config;
 use common::wire::{EventMessage, RejectMessage};
 use common::{FileId, Origin};
 use uuid::Uuid;
 
-use crate::checkpoint::{self, Limits, Reader};
-use crate::csv::records::Splitter;
-use crate::file::buffer::Buffer;
-use crate::file::content::Got;
+use crate::checkpoint::{self, Reader};
+use crate::file_reader::{FileReader, Row};
 use crate::known;
-use crate::map::{Mapped, Mapping};
-use crate::tail::reading::Reading;
-
-/// For checkpoints that do not say which limit their file had: what every broker takes at least.
-const MAX_PAYLOAD: usize = 1 << 20;
+use crate::map::{MappingRules, MaxPayload};
 
 /// A row as it stands in its file now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +101,7 @@ pub fn locate(config: &Config, origin: Origin) -> Result<Located, Error> {
 #[derive(Debug)]
 pub struct Rows {
     path: PathBuf,
-    buffer: Buffer,
-    got: Got,
-    mapping: Arc<Mapping>,
-    reading: Reading,
+    reader: FileReader,
 }
 
 impl Rows {
@@ -120,42 +110,29 @@ impl Rows {
         let dir = config.checkpoint_dir();
         let reader = Reader::open(&dir)?;
         let found = reader.map(|reader| reader.rows().of_file(file)).transpose()?.flatten();
-        let mut checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
+        let checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
         let Some(path) = known::place(&checkpoint).map(Path::to_owned) else {
             return Err(Error::Deleted { path: checkpoint.path });
         };
-        let Some(mapping) = checkpoint.mapping.clone() else { return Err(Error::NoMapping { path }) };
-        let (buffer, _) = Buffer::open(&path, &checkpoint.start).map_err(read_error(&path))?;
-        if !buffer.fits(&checkpoint.start) {
-            return Err(Error::Rewritten { path });
-        }
-        checkpoint.reached = checkpoint.start;
-        let max_record_bytes = config.tail.max_record_bytes;
-        let reading =
-            Reading::new(checkpoint, &mapping, Limits { max_record_bytes, max_payload: MAX_PAYLOAD });
-        Ok(Self { path, buffer, got: Got::More, mapping, reading })
+        let Some(mapping) = &checkpoint.mapping else { return Err(Error::NoMapping { path }) };
+        let limits = MappingRules::new(config, MaxPayload::DEFAULT).limits();
+        let reader = FileReader::open(&path, checkpoint.row_format(mapping, limits), checkpoint.start)
+            .map_err(read_error(&path))?;
+        if reader.fits() { Ok(Self { path, reader }) } else { Err(Error::Rewritten { path }) }
     }
 
     /// Reads on to the row `wanted`, which has to lie behind those that were found before.
     pub fn find(&mut self, wanted: i64) -> Result<Located, Error> {
-        loop {
-            let row = self.reading.checkpoint.reached.row + 1;
-            // What the row is made of is gone from the buffer once it is read.
-            let before = (row == wanted).then(|| (self.buffer.offset(), self.buffer.rest().to_vec()));
-            match (self.reading.next(&mut self.buffer, self.got == Got::End, 0), before) {
-                (Some(message), Some((offset, rest))) => return Ok(self.located(&message, offset, &rest)),
-                (Some(_), None) => {}
-                (None, _) if self.got == Got::More => {
-                    self.got = self.buffer.fill().map_err(read_error(&self.path))?;
-                }
-                (None, _) => return Err(Error::NoRow { path: self.path.clone(), rows: row - 1 }),
+        while let Some(row) = self.reader.next_row().map_err(read_error(&self.path))? {
+            if row.position.row == wanted {
+                return Ok(self.located(&row));
             }
         }
+        Err(Error::NoRow { path: self.path.clone(), rows: self.reader.position().row })
     }
 
-    /// `rest` is what stood at `offset` before the row was read.
-    fn located(&self, message: &Mapped, offset: u64, rest: &[u8]) -> Located {
-        // A rejected row says itself what it is, and may be longer than what was at hand.
+    fn located(&self, Row { position, message }: &Row) -> Located {
+        // A rejected row says itself what it is, and may be longer than what is at hand.
         if let Ok(reject) = serde_json::from_slice::<RejectMessage>(&message.payload) {
             return Located {
                 path: self.path.clone(),
@@ -167,15 +144,12 @@ impl Rows {
             };
         }
         let event = serde_json::from_slice::<EventMessage<'_>>(&message.payload);
-        let splitter = Splitter { delimiter: self.mapping.delimiter, comment: self.mapping.comment };
-        let length = usize::try_from(self.buffer.offset() - offset).unwrap_or(rest.len()).min(rest.len());
-        let skipped = splitter.skip(&rest[..length], true).0;
-        let raw = &rest[skipped..length];
+        let raw = self.reader.bytes_of(position).unwrap_or_default();
         let line = raw.strip_suffix(b"\n").map_or(raw, |raw| raw.strip_suffix(b"\r").unwrap_or(raw));
         Located {
             path: self.path.clone(),
-            byte_start: (offset + skipped as u64).cast_signed(),
-            byte_end: (offset + length as u64).cast_signed(),
+            byte_start: position.byte_start.cast_signed(),
+            byte_end: position.byte_end.cast_signed(),
             raw: line.to_vec(),
             is_cut: false,
             read_as: event.map_or_else(

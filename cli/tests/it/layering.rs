@@ -26,6 +26,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
         &[
             &["csv", "file", "land", "lock", "progress", "purge", "wake"],
             &["generate", "map"],
+            &["file_reader"],
             &["checkpoint"],
             &["archive", "closed", "known", "positions", "stream_loss"],
             &["rebuild", "tail"],

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::Position;
 use crate::file::identity::{FileStat, Identity};
-use crate::map::Mapping;
-use crate::map::resolve::MappedFile;
+use crate::file_reader::RowFormat;
+use crate::map::{Limits, MappedFile, Mapping};
 pub(crate) use ahead::Ahead;
 pub(crate) use database::KNOWN_INCARNATIONS;
 pub(crate) use disk::Error;
@@ -73,16 +73,6 @@ pub(crate) struct Checkpoint {
     pub limits: Option<Limits>,
     /// Where the stream was when the position was acknowledged.
     pub stream: Option<StreamPosition>,
-}
-
-/// The limits, in bytes, that decide which rows a file has: what is beyond them is a reject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// Of a record, which is `tail.max_record_bytes`.
-    pub max_record_bytes: usize,
-    /// Of a message, which is the broker's `max_payload`.
-    pub max_payload: usize,
 }
 
 /// What has become of a file.
@@ -205,9 +195,14 @@ impl Checkpoint {
         self.stream = None;
     }
 
-    /// The next offset behind `offset` at which the file was once taken to be at its end.
-    pub(crate) fn next_cut(&self, offset: u64) -> Option<u64> {
-        self.cuts.iter().copied().find(|cut| *cut > offset)
+    /// What its file is read by again; within the limits of `now` where none are pinned.
+    pub(crate) fn row_format(&self, mapping: &Arc<Mapping>, now: Limits) -> RowFormat {
+        RowFormat {
+            file_id: self.file_id,
+            mapping: Arc::clone(mapping),
+            limits: self.limits.unwrap_or(now),
+            forced_ends: self.cuts.clone(),
+        }
     }
 }
 

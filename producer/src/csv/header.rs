@@ -12,6 +12,8 @@ const LONGEST_PROLOGUE: usize = 1 << 20;
 pub(crate) struct Head {
     /// The column names.
     pub header: Vec<String>,
+    /// Between its fields.
+    pub delimiter: u8,
     /// Where the first record, or what follows the header, begins.
     pub rows_begin: usize,
     /// Bytes of header and first record.
@@ -57,7 +59,7 @@ pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Opt
         _ if at_end => bytes.len(),
         _ => return Ok(None),
     };
-    Ok(Some(Head { header, rows_begin, length }))
+    Ok(Some(Head { header, delimiter: splitter.delimiter, rows_begin, length }))
 }
 
 #[cfg(test)]
@@ -69,7 +71,10 @@ mod tests {
     #[test]
     fn the_head_is_the_header_and_the_first_record() {
         let head = find(b"\xef\xbb\xbfa, b\r\n1,\"x\ny\"\n2,z\n", COMMA, false).unwrap().unwrap();
-        assert_eq!(head, Head { header: vec!["a".to_owned(), "b".to_owned()], rows_begin: 9, length: 17 });
+        assert_eq!(
+            (head.header, head.rows_begin, head.length),
+            (vec!["a".to_owned(), "b".to_owned()], 9, 17)
+        );
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Buffer {
         &self.bytes[self.at..]
     }
 
+    /// What stands between two offsets of the file, where that was read and is at hand.
+    pub(crate) fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
+        let at = |offset: u64| usize::try_from(offset.checked_sub(self.base)?).ok();
+        self.bytes.get(at(start)?..at(end)?)
+    }
+
     /// Passes over `length` bytes.
     pub(crate) fn advance(&mut self, length: usize) {
         self.at += length;

@@ -12,6 +12,9 @@ use flate2::bufread::GzDecoder;
 /// Compressed bytes of one read, which is what zstd asks for.
 const READ: usize = 128 << 10;
 
+/// Of a file that ends in the middle of a member or frame.
+pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
+
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {

@@ -4,24 +4,21 @@
 //! missing. A row must not go out under the number of another one.
 
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::config::Config;
-use common::origin::Row;
 use common::{Origin, RowSet};
 
 use super::find::find;
 use super::missing_rows::MissingRows;
 use super::{Before, Error, Progress, Sink};
-use crate::checkpoint::{Checkpoint, Limits};
-use crate::csv::header;
+use crate::checkpoint::Checkpoint;
 use crate::file::Position;
-use crate::file::buffer::Buffer;
 use crate::file::content::Got;
-use crate::map::resolve::{self, MappedFile};
-use crate::map::{Mapped, Mapping, Unmappable, source_of};
-use crate::tail::reading::{Chunk, Reading};
+use crate::file_reader::{FileReader, NewFile, NoHeader, Row, RowFormat};
+use crate::map::{MappedFile, Mapping, MappingRules, MaxPayload, Unmappable};
 
 /// Reads files as the tailer does.
 #[derive(Debug)]
@@ -56,21 +53,22 @@ impl Files {
     /// The file of a checkpoint, if it still gives the rows that it gave. A tailer may be reading on in it: the rows up to
     /// the checkpoint stay what they are, and nobody else sends them again.
     fn file<'a>(
-        &'a self,
+        &self,
         checkpoint: &'a Checkpoint,
         missing: &RowSet,
         known: &[Checkpoint],
     ) -> Result<Reread<'a>, String> {
         let path = find(checkpoint, &self.config)?;
+        let rules = MappingRules::new(&self.config, MaxPayload::Is(self.max_payload));
         let mapping = match &checkpoint.mapping {
             Some(mapping) => Arc::clone(mapping),
-            None => self.resolve(checkpoint, &path, known).map_err(|error| cannot(&path, &error))??,
+            None => resolve(&rules, checkpoint, &path, known)?,
         };
-        let file = Reread { files: self, checkpoint, path, mapping };
+        let file = Reread { checkpoint, format: checkpoint.row_format(&mapping, rules.limits()), path };
         let then = checkpoint.reached;
         let mut too_large = None;
-        let note = |first: Row, messages: Vec<Mapped>| {
-            let sizes = (first..).zip(messages.iter().map(|message| message.payload.len()));
+        let note = |rows: Vec<Row>| {
+            let sizes = rows.iter().map(|row| (row.position.row, row.message.payload.len()));
             let of_missing = sizes.filter(|(row, size)| *size > self.max_payload && missing.contains(*row));
             too_large = too_large.into_iter().chain(of_missing).max_by_key(|(_, size)| *size);
             Ok(())
@@ -99,40 +97,31 @@ impl Files {
             then.rejected
         ))
     }
+}
 
-    /// The mapping that the configuration gives now, for a checkpoint that does not tell the one of then.
-    fn resolve(
-        &self,
-        checkpoint: &Checkpoint,
-        path: &Path,
-        known: &[Checkpoint],
-    ) -> io::Result<Result<Arc<Mapping>, String>> {
-        let source = source_of(&self.config, &checkpoint.path);
-        let (mut buffer, _) = Buffer::open(path, &Position::default())?;
-        let mut got = buffer.fill()?;
-        let splitter = resolve::splitter(&source, &checkpoint.path, buffer.rest());
-        let head = loop {
-            match header::find(buffer.rest(), splitter, got != Got::More) {
-                Ok(Some(head)) => break head,
-                Ok(None) if got == Got::More => got = buffer.fill()?,
-                Ok(None) => return Ok(Err(format!("{} has no header", path.display()))),
-                Err(why) => return Ok(Err(why)),
-            }
-        };
-        let of_file = |file| known.iter().find(|one| one.file_id == file).cloned().map(MappedFile::from);
-        let mapping =
-            resolve::mapping(&self.config, &source, splitter.delimiter, (&head, buffer.rest()), of_file);
-        Ok(mapping.map(Arc::new).map_err(|Unmappable(why)| why))
-    }
+/// The mapping that the configuration gives now, for a checkpoint without the one of then.
+fn resolve(
+    rules: &MappingRules,
+    checkpoint: &Checkpoint,
+    path: &Path,
+    known: &[Checkpoint],
+) -> Result<Arc<Mapping>, String> {
+    let (mut file, _) = NewFile::open(rules, &checkpoint.path, path).map_err(|error| cannot(path, &error))?;
+    let head = file.read_head().map_err(|error| match error {
+        NoHeader::Read(error) => cannot(path, &error),
+        NoHeader::Unusable(why) => format!("{}: {why}", path.display()),
+    })?;
+    let original = file.original(&head).and_then(|file| known.iter().find(|one| one.file_id == file));
+    let mapping = file.mapping(rules, &head, original.cloned().map(MappedFile::from));
+    mapping.map(Arc::new).map_err(|Unmappable(why)| why)
 }
 
 /// One file that is read again.
 #[derive(Debug)]
 struct Reread<'a> {
-    files: &'a Files,
     checkpoint: &'a Checkpoint,
+    format: RowFormat,
     path: PathBuf,
-    mapping: Arc<Mapping>,
 }
 
 impl Reread<'_> {
@@ -144,39 +133,31 @@ impl Reread<'_> {
         progress: &Progress,
     ) -> Result<(), Error> {
         progress.expect(self.checkpoint.reached.row.unsigned_abs());
-        self.rows(|first, messages| {
-            let read = messages.len();
-            let wanted: Vec<(Row, Mapped)> =
-                (first..).zip(messages).filter(|(row, _)| missing.contains(*row)).collect();
+        self.rows(|rows| {
+            let read = rows.len();
+            let wanted: Vec<Row> =
+                rows.into_iter().filter(|row| missing.contains(row.position.row)).collect();
             progress.note(read, wanted.len());
-            for (row, _) in &wanted {
-                missing_rows.take_from_file(Origin { file: self.checkpoint.file_id, row: *row });
+            for row in &wanted {
+                missing_rows.take_from_file(Origin { file: row.position.file, row: row.position.row });
             }
-            sink.blocking_send(wanted.into_iter().map(|(_, message)| message).collect())
+            sink.blocking_send(wanted.into_iter().map(|row| row.message).collect())
         })?;
         Ok(())
     }
 
-    /// Gives the rows up to the checkpoint's position to `each`, some at a time, with the number of the first.
-    fn rows(&self, mut each: impl FnMut(Row, Vec<Mapped>) -> Result<(), Error>) -> Result<Position, Error> {
+    /// Gives the rows up to the checkpoint's position to `each`, some at a time. What a file has grown by since is not
+    /// read: it may have changed its last line.
+    fn rows(&self, mut each: impl FnMut(Vec<Row>) -> Result<(), Error>) -> Result<Position, Error> {
         let failed = |source| Error::File { path: self.path.clone(), source };
         let Checkpoint { start, reached, .. } = *self.checkpoint;
-        let (mut buffer, seen) = Buffer::open(&self.path, &start).map_err(failed)?;
-        let begun = Checkpoint { reached: start, ..self.checkpoint.clone() };
-        let Files { config, max_payload, .. } = self.files;
-        let now = Limits { max_record_bytes: config.tail.max_record_bytes, max_payload: *max_payload };
-        let mut reading = Reading::new(begun, &self.mapping, now);
+        let mut reader =
+            FileReader::open(&self.path, self.format.clone(), start).map_err(failed)?.up_to(reached.offset);
         loop {
-            let got = buffer.fill().map_err(failed)?;
-            // What a file has grown by since is another story, and may have changed its last line.
-            let at_end = buffer.cut(reached.offset) || got != Got::More;
-            let (mut chunk, first) = (Chunk::default(), reading.checkpoint.reached.row + 1);
-            reading
-                .take(&mut buffer, at_end, seen.written_us, &mut chunk)
-                .map_err(|error| failed(io::Error::other(error)))?;
-            each(first, chunk.messages)?;
-            if at_end {
-                return Ok(reading.checkpoint.reached);
+            let got = reader.fill().map_err(failed)?;
+            each(iter::from_fn(|| reader.next_at_hand(got == Got::End)).collect())?;
+            if got != Got::More {
+                return Ok(reader.position());
             }
         }
     }

@@ -4,15 +4,14 @@ use common::wire::FileState;
 
 use super::missing_rows::MissingRows;
 use super::snapshot::Before;
-use crate::checkpoint::{Checkpoint, Limits, State};
+use crate::checkpoint::{Checkpoint, State};
 use crate::map::Mapped;
-use crate::tail::Chunk;
-use crate::tail::reading::Reading;
+use crate::tail::totals;
 
 /// The accounts that are missing. Their revision is the one that they had, so that whatever a tailer has said since
 /// counts more. With `is_alone` no tailer runs, and files that are still being read are ours too.
 pub(super) fn missing(before: &Before, is_alone: bool, missing_rows: &mut MissingRows) -> Vec<Mapped> {
-    let mut chunk = Chunk::default();
+    let mut messages = Vec::new();
     for checkpoint in &before.checkpoints {
         let known = missing_rows.file(checkpoint);
         let is_known = known.revision.is_some();
@@ -30,16 +29,16 @@ pub(super) fn missing(before: &Before, is_alone: bool, missing_rows: &mut Missin
             | State::Deleting
             | State::Deleted => FileState::Finished,
         };
-        announce(checkpoint, state, before, &mut chunk, missing_rows);
+        announce(checkpoint, state, before, &mut messages, missing_rows);
     }
-    chunk.messages
+    messages
 }
 
 fn announce(
     checkpoint: &Checkpoint,
     state: FileState,
     before: &Before,
-    chunk: &mut Chunk,
+    messages: &mut Vec<Mapped>,
     missing_rows: &mut MissingRows,
 ) {
     // Without a mapping there is no source to name; the stream may have the account.
@@ -49,8 +48,6 @@ fn announce(
     let had = if checkpoint.revision > 0 { checkpoint.revision } else { before.taken.timestamp_micros() };
     let revision = known.map_or(had, |known| had.max(known.saturating_add(1)));
     if missing_rows.lacks_account(checkpoint.file_id, revision, checkpoint.reached.row) {
-        let none = Limits { max_record_bytes: 0, max_payload: 0 };
-        let mut reading = Reading::new(checkpoint.clone(), mapping, none);
-        reading.announce(state, revision, chunk);
+        messages.push(totals::message(checkpoint, mapping, state, revision));
     }
 }

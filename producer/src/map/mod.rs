@@ -3,12 +3,13 @@
 
 mod event_type;
 mod mapping;
-pub(crate) mod resolve;
+mod resolve;
 mod edited;
 mod time;
 mod price;
 mod values;
 mod column;
+mod limits;
 mod row;
 mod reject;
 mod digest;
@@ -16,6 +17,8 @@ mod digest;
 pub(crate) use digest::RowDigest;
 pub(crate) use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
+pub(crate) use limits::{Limits, MaxPayload};
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
+pub(crate) use resolve::{MappedFile, MappingRules, original_of};
 pub(crate) use row::{Mapped, Mapper, RowPosition};
 pub use values::{NAMESPACE, event_id};

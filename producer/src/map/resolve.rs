@@ -1,7 +1,7 @@
-//! How a file that is met for the first time is split and mapped. What enters are its first bytes and what is known of
-//! other files; what leaves is settled for as long as the file is read.
+//! How a file that is read for the first time is mapped. What enters is its header and what is known of other files; what
+//! leaves is settled for as long as the file is read.
 //!
-//! An edited file brings rows of another file, so it is taken for one of that file's kind, whatever its own name is.
+//! An edited file brings rows of another file, so it is mapped as a file of that file's kind, whatever its own name is.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,14 @@ use common::config::{Config, Source};
 use common::event::ORIGIN_COLUMN;
 
 use crate::csv::header::Head;
-use crate::csv::records::Splitter;
-use crate::map::{Mapping, Unmappable, delimiter_of, delimiter_of_edited, origin_of, source_of};
+use crate::map::{Limits, Mapping, MaxPayload, Unmappable, origin_of, source_of};
+
+/// What new files are mapped by: the configuration, and the broker's limit.
+#[derive(Debug)]
+pub(crate) struct MappingRules {
+    config: Config,
+    max_payload: MaxPayload,
+}
 
 /// A file that was mapped before.
 #[derive(Clone, Debug)]
@@ -21,42 +27,57 @@ pub(crate) struct MappedFile {
     pub mapping: Option<Arc<Mapping>>,
 }
 
-/// How the records are split of the file at `path`, which begins with `bytes`.
-pub(crate) fn splitter(source: &Source, path: &Path, bytes: &[u8]) -> Splitter {
-    Splitter {
-        delimiter: delimiter_of_edited(bytes).unwrap_or_else(|| delimiter_of(source, path)),
-        comment: source.comment.and_then(|sign| u8::try_from(sign).ok()),
+impl MappingRules {
+    pub(crate) fn new(config: &Config, max_payload: MaxPayload) -> Self {
+        Self { config: config.clone(), max_payload }
+    }
+
+    /// Those of files that have none yet.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_record_bytes: self.config.tail.max_record_bytes, max_payload: self.max_payload() }
+    }
+
+    /// The largest message that can be sent now, in bytes.
+    pub(crate) fn max_payload(&self) -> usize {
+        self.max_payload.bytes()
+    }
+
+    /// The `[[source]]` of a file of this name.
+    pub(crate) fn source_of(&self, name: &Path) -> Source {
+        source_of(&self.config, name)
+    }
+
+    /// The mapping of the file that has this head, by its own `source` unless it is an edited one, whose rows come from
+    /// `original`.
+    pub(crate) fn resolve(
+        &self,
+        source: &Source,
+        head: &Head,
+        original: Option<MappedFile>,
+    ) -> Result<Mapping, Unmappable> {
+        let Head { delimiter, ref header, .. } = *head;
+        let by = |source: &Source| Mapping::resolve(&self.config, source, delimiter, header.clone());
+        let Some(original) = original else { return by(source) };
+        // As the configuration is now, since that may be what was corrected; as it was then, where the configuration has
+        // no files of this kind any more.
+        let now = self.source_of(&original.path);
+        let Some(then) = original.mapping.and_then(|then| then.of_edited(header, delimiter)) else {
+            return by(&now);
+        };
+        let built_in = Source::default().name;
+        match self.config.source.iter().find(|one| one.name == then.source && one.name != built_in) {
+            Some(same) => by(same).or(Ok(then)),
+            None if now.name == built_in && then.source != built_in => Ok(then),
+            None => by(&now).or(Ok(then)),
+        }
     }
 }
 
-/// The mapping of the file whose head is that of `bytes`, by its own `source` unless it is an edited one; `of_file`
-/// knows the file that such a one comes from.
-pub(crate) fn mapping(
-    config: &Config,
-    source: &Source,
-    delimiter: u8,
-    (head, bytes): (&Head, &[u8]),
-    of_file: impl FnOnce(FileId) -> Option<MappedFile>,
-) -> Result<Mapping, Unmappable> {
-    let by = |source: &Source| Mapping::resolve(config, source, delimiter, head.header.clone());
-    if head.header.first().is_none_or(|name| name != ORIGIN_COLUMN) {
-        return by(source);
-    }
+/// The file that the first row comes from of an edited file that begins with `bytes`; `None` of other files.
+pub(crate) fn original_of(head: &Head, bytes: &[u8]) -> Option<FileId> {
+    head.header.first().filter(|name| *name == ORIGIN_COLUMN)?;
     let first = bytes.get(head.rows_begin..).unwrap_or_default().trim_ascii_start();
-    let origin = origin_of(first, delimiter).ok();
-    let Some(original) = origin.and_then(|origin| of_file(origin.file)) else { return by(source) };
-    // As the configuration is now, since that may be what was mended; as it was then, where the configuration no
-    // longer knows files of this kind.
-    let now = source_of(config, &original.path);
-    let Some(then) = original.mapping.and_then(|then| then.of_edited(&head.header, delimiter)) else {
-        return by(&now);
-    };
-    let built_in = Source::default().name;
-    match config.source.iter().find(|one| one.name == then.source && one.name != built_in) {
-        Some(same) => by(same).or(Ok(then)),
-        None if now.name == built_in && then.source != built_in => Ok(then),
-        None => by(&now).or(Ok(then)),
-    }
+    origin_of(first, head.delimiter).ok().map(|origin| origin.file)
 }
 
 #[cfg(test)]
@@ -67,6 +88,8 @@ mod tests {
 
     use super::*;
     use crate::csv::header;
+    use crate::csv::records::Splitter;
+    use crate::map::{delimiter_of, delimiter_of_edited};
 
     const ORDERS: &str = "kind,time,note\nview,2024-01-01 00:00:00,x\n";
 
@@ -84,10 +107,12 @@ mod tests {
         known: Option<&(FileId, MappedFile)>,
     ) -> Result<Mapping, Unmappable> {
         let (path, source) = (Path::new(path), source_of(config, Path::new(path)));
-        let splitter = splitter(&source, path, text.as_bytes());
+        let delimiter = delimiter_of_edited(text.as_bytes()).unwrap_or_else(|| delimiter_of(&source, path));
+        let splitter = Splitter { delimiter, comment: None };
         let head = header::find(text.as_bytes(), splitter, true).unwrap().unwrap();
-        let of_file = |file| known.filter(|known| known.0 == file).map(|known| known.1.clone());
-        mapping(config, &source, splitter.delimiter, (&head, text.as_bytes()), of_file)
+        let original = original_of(&head, text.as_bytes());
+        let original = known.filter(|known| Some(known.0) == original).map(|known| known.1.clone());
+        MappingRules::new(config, MaxPayload::DEFAULT).resolve(&source, &head, original)
     }
 
     /// A file that `config` mapped.

@@ -10,6 +10,7 @@ use common::wire::RejectMessage;
 use crate::check;
 use crate::file::Position;
 use crate::file::buffer::Buffer;
+use crate::file_reader::Row;
 use crate::map::{delimiter_of_edited, origin_of};
 
 /// Why an edited file cannot be sent.
@@ -62,13 +63,13 @@ pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
         return Err(Error::NotEdited { path: path.to_owned() });
     };
     let mut wrong = Vec::new();
-    let (_, reached) = check::read(config, path, |row, message| {
+    let (_, reached) = check::read(config, path, |Row { position, message }| {
         if message.rejected.is_none() {
             return;
         }
         let Ok(reject) = serde_json::from_slice::<RejectMessage>(&message.payload) else { return };
         if let Err(origin) = origin_of(&reject.raw.0, delimiter) {
-            wrong.push((row, origin));
+            wrong.push((position.row, origin));
         }
     })?;
     let more = wrong.len().saturating_sub(1);

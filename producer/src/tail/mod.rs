@@ -6,9 +6,8 @@
 mod watch; // notifications -> wakes
 mod scan; // a directory -> files
 pub(crate) mod tailed_file; // one file over time
-pub(crate) mod reading; // bytes -> chunks of messages
-mod overlong; // lines that are longer than a record may be
-mod totals; // a checkpoint -> the message with its totals
+pub(crate) mod reading; // rows -> chunks of messages
+pub(crate) mod totals; // a checkpoint -> the message with its totals
 mod truncated; // files that were rewritten or removed
 mod tailer; // the loop
 
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint;
 use crate::wake::Wake;
 pub(crate) use reading::Chunk;
-pub(crate) use tailed_file::{Context, MaxPayload};
+pub(crate) use tailed_file::Context;
 use tailer::Tailer;
 
 /// Why tailing ended before it was asked to.

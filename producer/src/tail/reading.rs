@@ -1,18 +1,15 @@
-//! The rows of one file as messages. What enters is the buffer, what leaves is a [`Chunk`].
-
-mod next;
+//! A file that is read on from its checkpoint. What enters are rows, what leaves is a [`Chunk`].
 
 use std::sync::Arc;
 
 use common::printable::Printable;
 use common::wire::FileState;
 
-use crate::checkpoint::{Ahead, Checkpoint, Limits, Store};
-use crate::csv::records::{Field, Splitter};
+use crate::checkpoint::{Ahead, Checkpoint, Store};
 use crate::file::buffer::Buffer;
 use crate::file::identity::FileStat;
-use crate::map::{Mapped, Mapper, Mapping};
-use crate::tail::overlong::Overlong;
+use crate::file_reader::{FileReader, Row};
+use crate::map::{Limits, Mapped, Mapping};
 use crate::tail::totals;
 
 /// What one turn at a file brought, in the file's order.
@@ -47,24 +44,15 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub checkpoint: Checkpoint,
+    pub reader: FileReader,
     /// The final totals that were sent last, where nothing was read since.
     pub announced: Option<Totals>,
     /// How far rows were sent, which after a crash or a loss is beyond where reading stands.
     ahead: Ahead,
     is_noted: bool,
-    mapper: Mapper,
-    splitter: Splitter,
-    fields: Vec<Field>,
-    max_record: usize,
     /// The largest message that can be sent now, in bytes, and the one that was larger.
     sendable: usize,
     held: Option<TooLarge>,
-    /// A line that is longer than a record may be, while its end has not been seen.
-    overlong: Option<Overlong>,
-    /// Whether it stands in a comment that is longer than a record may be, while its end has not been seen.
-    in_comment: bool,
-    /// Whether a line was rejected only because the file ended before its quote was closed.
-    has_open_quote: bool,
     /// Rejected rows that were told, and the first one after them.
     rejected_before: i64,
     first_rejected: Option<String>,
@@ -94,40 +82,31 @@ pub(crate) struct Totals {
 }
 
 impl Reading {
-    /// Reads on where `checkpoint` stands, within the limits that are pinned there; within those of `now` where there
-    /// are none.
-    pub(crate) fn new(mut checkpoint: Checkpoint, mapping: &Arc<Mapping>, now: Limits) -> Self {
-        let limits = *checkpoint.limits.get_or_insert(now);
-        let mut mapping = Mapping::clone(mapping);
-        if checkpoint.reached.row == 0 {
-            // The first rows settle it, as they did when they were read for the first time.
-            mapping.time_form = None;
-        }
+    /// Reads on where `checkpoint` stands and `buffer` is open, within the limits that are pinned there; within those of
+    /// `now` where there are none.
+    pub(crate) fn new(
+        mut checkpoint: Checkpoint,
+        mapping: &Arc<Mapping>,
+        now: Limits,
+        buffer: Buffer,
+    ) -> Self {
+        checkpoint.limits.get_or_insert(now);
         Self {
+            reader: FileReader::new(checkpoint.row_format(mapping, now), checkpoint.reached, buffer),
             ahead: Ahead::of(&checkpoint),
             is_noted: true,
             rejected_before: checkpoint.reached.rejected,
-            splitter: Splitter { delimiter: mapping.delimiter, comment: mapping.comment },
-            mapper: Mapper::new(mapping, limits.max_payload),
             first_rejected: None,
             announced: None,
-            fields: Vec::new(),
-            max_record: limits.max_record_bytes,
             sendable: usize::MAX,
             held: None,
-            overlong: None,
-            in_comment: false,
-            has_open_quote: false,
             checkpoint,
         }
     }
 
-    /// The file is opened anew where the checkpoint stands, while the broker takes messages of `sendable` bytes. Fails
-    /// while the next row is larger.
-    pub(crate) fn reopen(&mut self, sendable: usize) -> Result<(), TooLarge> {
-        // Lines of which the end was not there are read from their beginning.
-        self.overlong = None;
-        self.in_comment = false;
+    /// The file is about to be opened again, while the broker takes messages of `sendable` bytes. Fails while the next row
+    /// is larger.
+    pub(crate) fn resume(&mut self, sendable: usize) -> Result<(), TooLarge> {
         self.sendable = sendable;
         match self.held.take() {
             Some(held) if held.size > sendable => {
@@ -142,10 +121,8 @@ impl Reading {
     /// Begins again behind the header.
     pub(crate) fn rewind(&mut self) {
         self.checkpoint.rewind();
-        self.mapper.rewind();
+        self.reader.rewind(self.checkpoint.reached);
         self.announced = None;
-        self.overlong = None;
-        self.in_comment = false;
         self.held = None;
         self.rejected_before = 0;
     }
@@ -154,6 +131,7 @@ impl Reading {
     pub(crate) fn follow(&mut self, ahead: Ahead) {
         if ahead.reached.offset > self.ahead.reached.offset {
             self.checkpoint.cuts.clone_from(&ahead.cuts);
+            self.reader.forced_ends.clone_from(&ahead.cuts);
             self.ahead = ahead;
         }
     }
@@ -170,35 +148,23 @@ impl Reading {
         }
     }
 
-    /// Maps every record whose end is at hand; with `finish` the end of the buffer is a line end too. Ends before a row
-    /// that cannot be sent; the rows before it are in the chunk.
-    pub(crate) fn take(
-        &mut self,
-        buffer: &mut Buffer,
-        finish: bool,
-        written_us: i64,
-        chunk: &mut Chunk,
-    ) -> Result<(), TooLarge> {
-        let before = self.checkpoint.reached;
-        self.has_open_quote = false;
-        let taken = self.records(buffer, finish, written_us, chunk);
-        if self.overlong.is_none() && !self.in_comment {
-            self.checkpoint.reached.offset = buffer.offset();
-            self.checkpoint.reached.tail_hash = buffer.tail_hash();
-        }
-        let reached = self.checkpoint.reached;
-        if reached == before {
+    /// Takes every row whose end is at hand; with `finish` the end of the bytes at hand is a line end too. Ends before a
+    /// row that cannot be sent; the rows before it are in the chunk.
+    pub(crate) fn take(&mut self, finish: bool, written_us: i64, chunk: &mut Chunk) -> Result<(), TooLarge> {
+        self.reader.written_us = written_us;
+        let taken = self.rows(finish, chunk);
+        let reached = self.reader.position();
+        if reached == self.checkpoint.reached {
             return taken;
         }
+        self.checkpoint.reached = reached;
         self.announced = None;
         self.pin();
-        if finish
-            && (reached.unterminated || self.has_open_quote)
-            && reached.offset > self.ahead.reached.offset
-        {
-            self.checkpoint.cuts.push(reached.offset);
-        }
         if reached.offset > self.ahead.reached.offset {
+            if finish && self.reader.ends_within_line() {
+                self.reader.forced_ends.push(reached.offset);
+                self.checkpoint.cuts.push(reached.offset);
+            }
             self.ahead = Ahead::of(&self.checkpoint);
             self.is_noted = false;
         }
@@ -206,40 +172,28 @@ impl Reading {
         taken
     }
 
-    fn records(
-        &mut self,
-        buffer: &mut Buffer,
-        finish: bool,
-        written_us: i64,
-        chunk: &mut Chunk,
-    ) -> Result<(), TooLarge> {
-        loop {
-            let (reached, offset) = (self.checkpoint.reached, buffer.offset());
-            let is_within_line = self.overlong.is_some() || self.in_comment;
-            let Some(message) = self.next(buffer, finish, written_us) else { return Ok(()) };
+    fn rows(&mut self, finish: bool, chunk: &mut Chunk) -> Result<(), TooLarge> {
+        while let Some(Row { position, message }) = self.reader.next_at_hand(finish) {
             let size = message.payload.len();
-            if size <= self.sendable {
-                chunk.messages.push(message);
-                continue;
+            if size > self.sendable {
+                self.reader.step_back();
+                let then = self.checkpoint.limits.map_or(0, |limits| limits.max_payload);
+                let held = TooLarge { row: position.row, size, then, now: self.sendable };
+                self.held = Some(held);
+                return Err(held);
             }
-            self.checkpoint.reached = reached;
-            if is_within_line {
-                // The position is that of the line's beginning, which the buffer may have passed: it is opened anew.
-                self.in_comment = true;
-            } else {
-                buffer.move_back(offset);
+            if let Some((_, why)) = &message.rejected {
+                self.first_rejected.get_or_insert_with(|| format!("row {}, {why}", position.row));
             }
-            let then = self.checkpoint.limits.map_or(0, |limits| limits.max_payload);
-            let held = TooLarge { row: reached.row + 1, size, then, now: self.sendable };
-            self.held = Some(held);
-            return Err(held);
+            chunk.messages.push(message);
         }
+        Ok(())
     }
 
     /// Sends the account of what was read so far.
     pub(crate) fn announce(&mut self, state: FileState, revision: i64, chunk: &mut Chunk) {
         self.checkpoint.revision = revision;
-        chunk.messages.push(totals::message(&self.checkpoint, self.mapper.mapping(), state, revision));
+        chunk.messages.push(totals::message(&self.checkpoint, self.reader.mapping(), state, revision));
     }
 
     /// Sends the final totals of a file that was read to its end, and which was as `file` before.
@@ -251,7 +205,7 @@ impl Reading {
 
     /// The mapping learns the form of times from the first row, and the checkpoint must know it too.
     fn pin(&mut self) {
-        let mapping = self.mapper.mapping();
+        let mapping = self.reader.mapping();
         let pinned =
             self.checkpoint.mapping.as_ref().is_some_and(|pinned| pinned.time_form == mapping.time_form);
         if !pinned {

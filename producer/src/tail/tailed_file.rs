@@ -8,25 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config::{Config, Source};
+use common::config::Config;
 use common::printable::Printable;
 use common::wire::FileState;
 use common::{Clock, FileId};
 
-use crate::checkpoint::{Ahead, Checkpoint, Limits, State, Store};
-use crate::csv::header::Head;
+use crate::checkpoint::{Ahead, State, Store};
 use crate::file::Position;
 use crate::file::buffer::Buffer;
-use crate::file::compressed;
+use crate::file::compressed::{self, UNFINISHED};
 use crate::file::content::{self, Got};
-use crate::file::identity::{FileStat, Identity};
-use crate::map::resolve::{self, MappedFile};
-use crate::map::{Unmappable, source_of};
+use crate::file::identity::FileStat;
+use crate::file_reader::NewFile;
+use crate::map::MappingRules;
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::truncated;
-
-/// Why a compressed file is parked.
-pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
 
 /// What all files of one tailer share.
 #[derive(Debug)]
@@ -34,39 +30,13 @@ pub(crate) struct Context {
     pub config: Config,
     pub store: Arc<Store>,
     pub clock: Clock,
-    pub max_payload: MaxPayload,
+    pub mapping_rules: MappingRules,
 }
 
 impl Context {
-    /// Those of files that are met for the first time.
-    fn limits(&self) -> Limits {
-        Limits { max_record_bytes: self.config.tail.max_record_bytes, max_payload: self.max_payload.bytes() }
-    }
-
     /// As [`Store::next_revision`].
     fn next_revision(&self) -> io::Result<i64> {
         self.store.next_revision(self.clock).map_err(io::Error::other)
-    }
-}
-
-/// The largest message that the broker takes.
-#[derive(Clone, Debug)]
-pub(crate) enum MaxPayload {
-    /// What the server says to which this client is connected, or was last; it may come back with another limit.
-    Of(async_nats::Client),
-    /// In bytes.
-    #[cfg(test)]
-    Is(usize),
-}
-
-impl MaxPayload {
-    /// What it is now.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Of(client) => client.server_info().max_payload,
-            #[cfg(test)]
-            Self::Is(bytes) => *bytes,
-        }
     }
 }
 
@@ -95,19 +65,18 @@ pub(crate) struct TailedFile {
     pub seen: FileStat,
     /// Since when it has been so, or reading it failed.
     quiet_since: Instant,
-    /// The file before the first byte of `buffer` was read.
+    /// The file before the first byte was read since it was opened.
     opened: FileStat,
     /// Whether it is in the tailer's queue already.
     pub is_queued: bool,
     /// Set once header and first record were there.
     pub reading: Option<Box<Reading>>,
-    source: Source,
-    buffer: Buffer,
+    /// Set while it is open without a header.
+    new_file: Option<NewFile>,
 }
 
 impl TailedFile {
-    pub(crate) fn new(config: &Config, path: PathBuf, seen: FileStat) -> Self {
-        let source = source_of(config, &path);
+    pub(crate) fn new(path: PathBuf, seen: FileStat) -> Self {
         Self {
             path,
             seen,
@@ -115,8 +84,7 @@ impl TailedFile {
             opened: seen,
             is_queued: false,
             reading: None,
-            source,
-            buffer: Buffer::default(),
+            new_file: None,
         }
     }
 
@@ -158,13 +126,13 @@ impl TailedFile {
             Err(error) if compressed::is_damaged(&error) => Ok(Turn::Parked(error.to_string())),
             // Opened again, it shows what it is now.
             Err(error) if content::is_rewritten(&error) => {
-                self.buffer.close();
+                self.close();
                 Ok(Turn::More)
             }
             turn => turn,
         };
         if !matches!(turn, Ok(Turn::More)) {
-            self.buffer.close();
+            self.close();
         }
         if let Some(reading) = &mut self.reading {
             reading.note_ahead(&context.store);
@@ -174,7 +142,7 @@ impl TailedFile {
 
     /// Ends the account of a file that is gone, or another one, before it was closed.
     pub(crate) fn end(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
-        self.buffer.close();
+        self.close();
         if let Some(reading) = &self.reading
             && reading.checkpoint.state == State::Reading
         {
@@ -186,14 +154,21 @@ impl TailedFile {
 
     /// Begins again behind the header, unless the file is closed: the stream has lost what was sent.
     pub(crate) fn rewind(&mut self) -> bool {
+        self.close();
         let reading = self.reading.as_mut().filter(|one| one.checkpoint.state == State::Reading);
-        self.buffer.close();
         reading.map(|reading| reading.rewind()).is_some()
+    }
+
+    fn close(&mut self) {
+        self.new_file = None;
+        if let Some(reading) = &mut self.reading {
+            reading.reader.close();
+        }
     }
 
     fn read(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
         self.open(context, chunk)?;
-        let got = self.buffer.fill()?;
+        let got = self.fill()?;
         let now = FileStat::from(&fs::metadata(&self.path)?);
         if now.inode != self.opened.inode {
             return Err(io::ErrorKind::NotFound.into());
@@ -216,9 +191,7 @@ impl TailedFile {
             reading.checkpoint.state = State::Reading;
             context.store.put(reading.checkpoint.clone());
         }
-        reading
-            .take(&mut self.buffer, finish && got == Got::End, written_us, chunk)
-            .map_err(io::Error::other)?;
+        reading.take(finish && got == Got::End, written_us, chunk).map_err(io::Error::other)?;
         match got {
             Got::More => Ok(Turn::More),
             Got::Unfinished => {
@@ -240,22 +213,24 @@ impl TailedFile {
 
     /// Opens the file where it was left. One that was rewritten since is another file.
     fn open(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
-        if self.buffer.is_open() {
+        if self.is_open() {
             return Ok(());
         }
         let Some(reading) = &mut self.reading else {
-            let (buffer, opened) = Buffer::open(&self.path, &Position::default())?;
-            self.opened_at(buffer, opened);
+            let (new_file, opened) = NewFile::open(&context.mapping_rules, &self.path, &self.path)?;
+            self.new_file = Some(new_file);
+            self.opened_at(opened);
             return Ok(());
         };
-        reading.reopen(context.max_payload.bytes()).map_err(io::Error::other)?;
+        reading.resume(context.mapping_rules.max_payload()).map_err(io::Error::other)?;
         let (buffer, opened) = Buffer::open(&self.path, &reading.checkpoint.reached)?;
         if opened.inode != reading.checkpoint.identity.inode {
             // Replaced, or renamed and another one made: a scan tells which.
             return Err(io::ErrorKind::NotFound.into());
         }
         if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.ahead())? {
-            self.opened_at(buffer, opened);
+            reading.reader.reopen(reading.checkpoint.reached, buffer);
+            self.opened_at(opened);
             return Ok(());
         }
         tracing::warn!(
@@ -269,59 +244,25 @@ impl TailedFile {
 
     /// The next turn opens the file anew.
     fn again(&mut self) -> Turn {
-        self.buffer.close();
+        self.close();
         Turn::More
     }
 
-    fn opened_at(&mut self, buffer: Buffer, opened: FileStat) {
-        self.buffer = buffer;
-        self.opened = opened;
-        self.look(opened);
+    fn is_open(&self) -> bool {
+        self.new_file.is_some() || self.reading.as_ref().is_some_and(|reading| reading.reader.is_open())
     }
 
-    /// A file that is met for the first time.
-    fn start(
-        &mut self,
-        context: &Context,
-        identity: Identity,
-        head: &Head,
-        delimiter: u8,
-        chunk: &mut Chunk,
-    ) -> io::Result<Result<(), Unmappable>> {
-        let (config, mut failed) = (&context.config, None);
-        let of_file = |file| {
-            let known = context.store.of_file(file).unwrap_or_else(|error| failed.replace(error).and(None));
-            known.map(MappedFile::from)
-        };
-        let beginning = (head, self.buffer.rest());
-        let mapping = resolve::mapping(config, &self.source, delimiter, beginning, of_file);
-        if let Some(error) = failed {
-            return Err(io::Error::other(error));
+    fn fill(&mut self) -> io::Result<Got> {
+        match (&mut self.reading, &mut self.new_file) {
+            (Some(reading), _) => reading.reader.fill(),
+            (None, Some(new_file)) => new_file.fill(),
+            (None, None) => Ok(Got::End),
         }
-        let mapping = match mapping {
-            Ok(mapping) => Arc::new(mapping),
-            Err(unmappable) => return Ok(Err(unmappable)),
-        };
-        let file_id = identity.file_id(context.store.source_id());
-        self.buffer.advance(head.rows_begin);
-        let start = Position {
-            offset: self.buffer.offset(),
-            tail_hash: self.buffer.tail_hash(),
-            ..Position::default()
-        };
-        let mut checkpoint = Checkpoint::new(file_id, identity, &self.path);
-        (checkpoint.start, checkpoint.reached) = (start, start);
-        (checkpoint.mapping, checkpoint.limits) = (Some(mapping.clone()), Some(context.limits()));
-        checkpoint.revision = context.next_revision()?;
-        let revision = checkpoint.revision;
-        context.store.put(checkpoint.clone());
-        let mut reading = Reading::new(checkpoint, &mapping, context.limits());
-        reading.announce(FileState::Open, revision, chunk);
-        let written_us = self.seen.written_us.min(context.clock.micros());
-        reading.take(&mut self.buffer, false, written_us, chunk).map_err(io::Error::other)?;
-        tracing::debug!(file = %Printable(self.path.display()), %file_id, source = mapping.source, "reading");
-        self.reading = Some(Box::new(reading));
-        Ok(Ok(()))
+    }
+
+    fn opened_at(&mut self, opened: FileStat) {
+        self.opened = opened;
+        self.look(opened);
     }
 }
 

@@ -6,7 +6,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::checkpoint::{State, Store};
 use crate::file::identity::FileStat;
-use crate::tail::tailed_file::{Context, MaxPayload, TailedFile, Turn};
+use crate::map::Mapped;
+use crate::tail::Chunk;
+use crate::tail::tailed_file::{Context, TailedFile, Turn};
 
 const HEADER: &str = "event_type,event_timestamp,price\n";
 const ROWS: &str = "view,2024-03-13 10:21:14,1.50\nclick,soon,1\nview,2024-03-13 10:21:15,19";
@@ -35,10 +37,10 @@ impl Read {
             config: config.clone(),
             store: store.into(),
             clock: Clock::System,
-            max_payload: MaxPayload::Is(max_payload),
+            mapping_rules: MappingRules::new(&config, MaxPayload::Is(max_payload)),
         };
         let seen = FileStat::from(&fs::metadata(&landed).unwrap());
-        let mut followed = TailedFile::new(&config, landed.clone(), seen);
+        let mut followed = TailedFile::new(landed.clone(), seen);
         let mut chunk = Chunk::default();
         while followed.turn(&context, true, &mut chunk).unwrap() == Turn::More {}
         let target = dir.path().join("archive/a.1.csv");
@@ -56,9 +58,11 @@ impl Read {
         let all_rows = RowSet::EMPTY.missing_up_to(self.checkpoint.reached.row);
         let file = self.files.file(&self.checkpoint, &all_rows, &[])?;
         let mut all = Vec::new();
-        file.rows(|first, messages| {
-            assert_eq!(usize::try_from(first).unwrap(), all.len() + 1);
-            all.extend(messages);
+        file.rows(|rows| {
+            for row in rows {
+                assert_eq!(usize::try_from(row.position.row).unwrap(), all.len() + 1);
+                all.push(row.message);
+            }
             Ok(())
         })
         .unwrap();

@@ -17,7 +17,6 @@ const LIMITS: Limits = Limits { max_record_bytes: 1_024, max_payload: 2_048 };
 struct Read {
     dir: tempfile::TempDir,
     reading: Reading,
-    buffer: Buffer,
     /// The most bytes that were at hand.
     most: usize,
 }
@@ -33,8 +32,8 @@ impl Read {
         let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
         let mut checkpoint = Checkpoint::new(FileId::from(1), identity, &path);
         checkpoint.reached = Position { offset: HEADER.len() as u64, ..Position::default() };
-        let reading = Reading::new(checkpoint, &Arc::new(mapping), LIMITS);
-        Self { dir, reading, buffer: Buffer::default(), most: 0 }
+        let reading = Reading::new(checkpoint, &Arc::new(mapping), LIMITS, Buffer::default());
+        Self { dir, reading, most: 0 }
     }
 
     fn append(&self, text: &str) {
@@ -45,19 +44,20 @@ impl Read {
     /// One turn of the tailer, which opens and closes the file: what became of the rows.
     fn turn(&mut self, finish: bool, sendable: usize) -> (Vec<bool>, Result<(), TooLarge>) {
         let mut rows = Vec::new();
-        let taken = self.reading.reopen(sendable).and_then(|()| self.take(finish, &mut rows));
-        self.buffer.close();
+        let taken = self.reading.resume(sendable).and_then(|()| self.take(finish, &mut rows));
+        self.reading.reader.close();
         (rows, taken)
     }
 
     fn take(&mut self, finish: bool, rows: &mut Vec<bool>) -> Result<(), TooLarge> {
         let path: &Path = &self.dir.path().join("a.csv");
-        self.buffer = Buffer::open(path, &self.reading.checkpoint.reached).unwrap().0;
+        let reached = self.reading.checkpoint.reached;
+        self.reading.reader.reopen(reached, Buffer::open(path, &reached).unwrap().0);
         loop {
-            let got = self.buffer.fill().unwrap();
-            self.most = self.most.max(self.buffer.rest().len());
+            let got = self.reading.reader.fill().unwrap();
+            self.most = self.most.max(self.reading.reader.at_hand());
             let mut chunk = Chunk::default();
-            let taken = self.reading.take(&mut self.buffer, finish && got == Got::End, 0, &mut chunk);
+            let taken = self.reading.take(finish && got == Got::End, 0, &mut chunk);
             rows.extend(chunk.messages.iter().map(|message| message.rejected.is_none()));
             taken?;
             if got == Got::End {
@@ -116,12 +116,15 @@ fn rule_limits_are_pinned_with_the_checkpoint() {
     assert_eq!(read.reading.checkpoint.limits, Some(LIMITS));
     let json = serde_json::to_string(&read.reading.checkpoint).unwrap();
     let again: Checkpoint = serde_json::from_str(&json).unwrap();
-    let mapping = again.mapping.clone().unwrap_or_else(|| Arc::new(read.reading.mapper.mapping().clone()));
+    let mapping = again.mapping.clone().unwrap_or_else(|| Arc::new(read.reading.reader.mapping().clone()));
     let other = Limits { max_record_bytes: 7, max_payload: 7 };
-    assert_eq!(Reading::new(again.clone(), &mapping, other).checkpoint.limits, Some(LIMITS));
+    assert_eq!(
+        Reading::new(again.clone(), &mapping, other, Buffer::default()).checkpoint.limits,
+        Some(LIMITS)
+    );
     // One of an older version takes what it finds.
     let older = json.replace(r#""limits":{"max_record_bytes":1024,"max_payload":2048},"#, "");
     assert!(older.len() < json.len());
     let older: Checkpoint = serde_json::from_str(&older).unwrap();
-    assert_eq!(Reading::new(older, &mapping, other).checkpoint.limits, Some(other));
+    assert_eq!(Reading::new(older, &mapping, other, Buffer::default()).checkpoint.limits, Some(other));
 }

@@ -3,17 +3,19 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use common::printable::Printable;
+use common::wire::FileState;
 
 use super::{Context, TailedFile, Turn, holds};
 use crate::checkpoint::{Ahead, Checkpoint, KNOWN_INCARNATIONS, State};
-use crate::csv::header;
+use crate::csv::header::Head;
 use crate::file::buffer::Buffer;
 use crate::file::content::Got;
 use crate::file::identity::{Identity, hash};
-use crate::map::Unmappable;
-use crate::map::resolve;
+use crate::file_reader::NewFile;
+use crate::map::{MappedFile, Unmappable};
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::truncated;
 
@@ -29,9 +31,9 @@ impl TailedFile {
         finish: bool,
         chunk: &mut Chunk,
     ) -> io::Result<Option<Turn>> {
-        let bytes = self.buffer.rest();
-        let splitter = resolve::splitter(&self.source, &self.path, bytes);
-        let head = header::find(bytes, splitter, finish && got == Got::End);
+        let Some(new_file) = &self.new_file else { return Ok(None) };
+        let bytes = new_file.bytes();
+        let head = new_file.head(finish && got == Got::End);
         if matches!(head, Ok(None)) && got != Got::End {
             return Ok(None);
         }
@@ -59,9 +61,7 @@ impl TailedFile {
             others.push(one);
         }
         end_others(context, &others, chunk)?;
-        if self.reading.is_some() {
-            return Ok(Some(Turn::More));
-        }
+        let Some(new_file) = self.new_file.take() else { return Ok(Some(Turn::More)) };
         if let Some(why) = archived {
             return Ok(Some(Turn::Parked(why)));
         }
@@ -71,14 +71,46 @@ impl TailedFile {
         let identity = Identity {
             inode: self.seen.inode,
             head_length: head.length as u64,
-            head_hash: hash(&self.buffer.rest()[..head.length]),
+            head_hash: hash(&new_file.bytes()[..head.length]),
             incarnation,
         };
         let identity = self.announced_as(context, identity)?;
-        match self.start(context, identity, &head, splitter.delimiter, chunk)? {
-            Ok(()) => Ok(Some(Turn::More)),
-            Err(Unmappable(why)) => Ok(Some(Turn::Parked(why))),
-        }
+        Ok(Some(match self.start(context, identity, new_file, &head, chunk)? {
+            Ok(()) => Turn::More,
+            Err(Unmappable(why)) => Turn::Parked(why),
+        }))
+    }
+
+    /// A file that is read for the first time.
+    fn start(
+        &mut self,
+        context: &Context,
+        identity: Identity,
+        new_file: NewFile,
+        head: &Head,
+        chunk: &mut Chunk,
+    ) -> io::Result<Result<(), Unmappable>> {
+        let original = new_file.original(head).map(|file| context.store.of_file(file)).transpose();
+        let original = original.map_err(io::Error::other)?.flatten().map(MappedFile::from);
+        let mapping = match new_file.mapping(&context.mapping_rules, head, original) {
+            Ok(mapping) => Arc::new(mapping),
+            Err(unmappable) => return Ok(Err(unmappable)),
+        };
+        let file_id = identity.file_id(context.store.source_id());
+        let (buffer, start) = new_file.into_rows(head);
+        let mut checkpoint = Checkpoint::new(file_id, identity, &self.path);
+        (checkpoint.start, checkpoint.reached) = (start, start);
+        checkpoint.mapping = Some(Arc::clone(&mapping));
+        checkpoint.revision = context.next_revision()?;
+        let revision = checkpoint.revision;
+        let mut reading = Reading::new(checkpoint, &mapping, context.mapping_rules.limits(), buffer);
+        context.store.put(reading.checkpoint.clone());
+        reading.announce(FileState::Open, revision, chunk);
+        let written_us = self.seen.written_us.min(context.clock.micros());
+        reading.take(false, written_us, chunk).map_err(io::Error::other)?;
+        tracing::debug!(file = %Printable(self.path.display()), %file_id, source = mapping.source, "reading");
+        self.reading = Some(Box::new(reading));
+        Ok(Ok(()))
     }
 
     /// A file that was met before goes on where it was acknowledged. Says no where this is another one after all.
@@ -101,14 +133,14 @@ impl TailedFile {
         if was_put_away {
             checkpoint.state = State::Reading;
         }
-        let mut reading = Reading::new(checkpoint, mapping, context.limits());
+        let mut reading = Reading::new(checkpoint, mapping, context.mapping_rules.limits(), buffer);
         if was_put_away || known.limits.is_none() {
             context.store.put(reading.checkpoint.clone());
         }
-        reading.reopen(context.max_payload.bytes()).map_err(io::Error::other)?;
+        reading.resume(context.mapping_rules.max_payload()).map_err(io::Error::other)?;
         reading.follow(ahead);
         self.reading = Some(Box::new(reading));
-        self.buffer = buffer;
+        self.new_file = None;
         Ok(true)
     }
 

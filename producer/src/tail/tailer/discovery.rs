@@ -81,7 +81,7 @@ impl Tailer {
         let is_new = if let Some(file) = self.files.get_mut(&path) {
             file.look(seen)
         } else {
-            let file = TailedFile::new(&self.context.config, path.clone(), seen);
+            let file = TailedFile::new(path.clone(), seen);
             self.files.insert(path.clone(), file);
             true
         };

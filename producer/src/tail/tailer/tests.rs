@@ -18,8 +18,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::archive;
 use crate::checkpoint::{State, Store};
+use crate::map::{MappingRules, MaxPayload};
 use crate::progress::Progress;
-use crate::tail::MaxPayload;
 
 const HEADER: &str = "event_id,event_type,event_timestamp,customer_id\n";
 const NAMES: [&str; 2] = ["a.csv", "b.csv"];
@@ -234,7 +234,7 @@ fn start(config: &Config) -> (Arc<Store>, Tailer, mpsc::Receiver<Chunk>) {
         config: config.clone(),
         store: store.clone(),
         clock: Clock::System,
-        max_payload: MaxPayload::Is(1 << 20),
+        mapping_rules: MappingRules::new(config, MaxPayload::DEFAULT),
     };
     let (_, inbox) = mpsc::channel(1);
     let (to_publisher, chunks) = mpsc::channel(64);

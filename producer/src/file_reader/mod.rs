@@ -1,0 +1,226 @@
+//! The rows of one file, one after another: whoever reads a file, for whatever purpose, reads it with this, so that
+//! everybody gets the same rows. What enters is a file and its [`RowFormat`]; what leaves are messages, each with the
+//! place of its row.
+//!
+//! A file that is read for the first time is a [`NewFile`] until its header is found.
+
+mod new_file; // a path -> header and mapping
+mod next; // bytes -> the next row
+mod overlong; // lines that are longer than a record may be
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::FileId;
+
+use crate::csv::records::{Field, Splitter};
+use crate::file::Position;
+use crate::file::buffer::Buffer;
+use crate::file::content::Got;
+use crate::map::{Limits, Mapped, Mapper, Mapping, RowPosition};
+pub(crate) use new_file::{NewFile, NoHeader};
+use overlong::Overlong;
+
+/// What decides which rows a file has. It is settled when the file is read for the first time, and pinned in its
+/// checkpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct RowFormat {
+    pub file_id: FileId,
+    pub mapping: Arc<Mapping>,
+    pub limits: Limits,
+    /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. The rows
+    /// end there again, or other rows would get the same numbers.
+    pub forced_ends: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub position: RowPosition,
+    pub message: Mapped,
+}
+
+#[derive(Debug)]
+pub(crate) struct FileReader {
+    /// The file's modification time, in microseconds since 1970, for rows that are read from now on.
+    pub written_us: i64,
+    /// As in its [`RowFormat`].
+    pub forced_ends: Vec<u64>,
+    file_id: FileId,
+    buffer: Buffer,
+    /// Where the file ends for this reader, in bytes.
+    end: Option<u64>,
+    got: Got,
+    /// Behind the last row; the offset counts only while a long line is passed, and is that of its beginning.
+    position: Position,
+    /// How it was before the last row.
+    before: Before,
+    mapper: Mapper,
+    splitter: Splitter,
+    fields: Vec<Field>,
+    max_record: usize,
+    /// A line that is longer than a record may be, while its end has not been read.
+    overlong: Option<Overlong>,
+    /// Whether a comment is passed that is longer than a record may be, while its end has not been read.
+    in_comment: bool,
+    /// Whether a line was rejected only because the bytes ended before its quote was closed.
+    has_open_quote: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    position: Position,
+    offset: u64,
+    is_within_line: bool,
+}
+
+impl FileReader {
+    /// Reads on behind `position`, where `buffer` is open.
+    pub(crate) fn new(format: RowFormat, position: Position, buffer: Buffer) -> Self {
+        let mut mapping = Mapping::clone(&format.mapping);
+        if position.row == 0 {
+            // The first rows settle it, as they did when they were read for the first time.
+            mapping.time_form = None;
+        }
+        Self {
+            written_us: 0,
+            file_id: format.file_id,
+            buffer,
+            end: None,
+            got: Got::More,
+            position,
+            before: Before::default(),
+            forced_ends: format.forced_ends,
+            splitter: Splitter { delimiter: mapping.delimiter, comment: mapping.comment },
+            mapper: Mapper::new(mapping, format.limits.max_payload),
+            fields: Vec::new(),
+            max_record: format.limits.max_record_bytes,
+            overlong: None,
+            in_comment: false,
+            has_open_quote: false,
+        }
+    }
+
+    /// Opens the file at `path` behind `position`.
+    pub(crate) fn open(path: &Path, format: RowFormat, position: Position) -> io::Result<Self> {
+        let (buffer, stat) = Buffer::open(path, &position)?;
+        Ok(Self { written_us: stat.written_us, ..Self::new(format, position, buffer) })
+    }
+
+    /// Ends at the file's offset `end`, whatever follows there.
+    pub(crate) fn up_to(self, end: u64) -> Self {
+        Self { end: Some(end), ..self }
+    }
+
+    /// Whether the bytes before the position are those that were read when it was noted.
+    pub(crate) fn fits(&self) -> bool {
+        self.buffer.fits(&self.position)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.buffer.is_open()
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.buffer.close();
+    }
+
+    /// Goes on at `position`, where `buffer` is open.
+    pub(crate) fn reopen(&mut self, position: Position, buffer: Buffer) {
+        self.buffer = buffer;
+        self.position = position;
+        // Lines whose end was not there are read from their beginning.
+        self.overlong = None;
+        self.in_comment = false;
+    }
+
+    /// Begins again at `start`, which is behind the header, as soon as the file is opened again.
+    pub(crate) fn rewind(&mut self, start: Position) {
+        self.reopen(start, Buffer::default());
+        self.mapper.rewind();
+    }
+
+    /// Reads more bytes.
+    pub(crate) fn fill(&mut self) -> io::Result<Got> {
+        self.has_open_quote = false;
+        self.got = self.buffer.fill()?;
+        if self.end.is_some_and(|end| self.buffer.cut(end)) {
+            self.got = Got::End;
+        }
+        Ok(self.got)
+    }
+
+    /// The next row whose end is at hand. With `at_end` the end of the bytes at hand is a line end too.
+    pub(crate) fn next_at_hand(&mut self, at_end: bool) -> Option<Row> {
+        self.before = Before {
+            position: self.position,
+            offset: self.buffer.offset(),
+            is_within_line: self.is_within_line(),
+        };
+        self.next(at_end)
+    }
+
+    /// The next row of a file that is read as a whole; `None` at its end.
+    pub(crate) fn next_row(&mut self) -> io::Result<Option<Row>> {
+        loop {
+            let row = self.next_at_hand(self.got == Got::End);
+            if row.is_some() || self.got != Got::More {
+                return Ok(row);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Whether a compressed file stopped before its end.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.got == Got::Unfinished
+    }
+
+    /// Goes back to where [`Self::next_at_hand`] was called last.
+    pub(crate) fn step_back(&mut self) {
+        self.position = self.before.position;
+        if self.before.is_within_line {
+            // The position is that of the line's beginning, which the buffer may have passed: the file has to be
+            // opened again.
+            self.in_comment = true;
+        } else {
+            self.buffer.move_back(self.before.offset);
+        }
+    }
+
+    /// Behind the last row, or before a long line whose end has not been read.
+    pub(crate) fn position(&self) -> Position {
+        if self.is_within_line() { self.position } else { self.here() }
+    }
+
+    /// The bytes of the row that was read last, with its line end; `None` of one that is longer than what is at hand.
+    pub(crate) fn bytes_of(&self, row: &RowPosition) -> Option<&[u8]> {
+        self.buffer.bytes(row.byte_start, row.byte_end)
+    }
+
+    /// The mapping, with what the rows so far have settled.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        self.mapper.mapping()
+    }
+
+    /// Whether the rows could be others if more bytes had followed.
+    pub(crate) fn ends_within_line(&self) -> bool {
+        self.position.unterminated || self.has_open_quote
+    }
+
+    fn is_within_line(&self) -> bool {
+        self.overlong.is_some() || self.in_comment
+    }
+
+    fn here(&self) -> Position {
+        Position { offset: self.buffer.offset(), tail_hash: self.buffer.tail_hash(), ..self.position }
+    }
+}
+
+#[cfg(test)]
+impl FileReader {
+    /// How many bytes wait to be split.
+    pub(crate) fn at_hand(&self) -> usize {
+        self.buffer.rest().len()
+    }
+}
