@@ -104,12 +104,6 @@ async fn tail_alone(
     if store.is_to_be_recovered() {
         rebuild::rebuild(&store, &events, config).await?;
     }
-    let context = Context {
-        config: config.clone(),
-        store: store.clone(),
-        clock: Clock::System,
-        mapping_rules: MappingRules::new(config, MaxPayload::Of(nats.client.clone())),
-    };
     if let Some(then) = store.latest_in_stream()?
         && stream_loss::is_lost(&events, incarnation, &then).await
     {
@@ -126,9 +120,16 @@ async fn tail_alone(
     is_set_up.set(true);
     let health = progress.health().clone();
     health.limit(config.health.stall_after);
-    let pulse = health.pulse("tail", config.tail.poll + TURN);
     let (wakes, inbox) = mpsc::channel(WAKES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
+
+    // Tail and map: on one thread, each row is mapped as it is read.
+    let pulse = health.pulse("tail", config.tail.poll + TURN);
+    let mapping_rules = MappingRules::new(config, MaxPayload::Of(nats.client.clone()));
+    let context =
+        Context { config: config.clone(), store: store.clone(), clock: Clock::System, mapping_rules };
+
+    // Publish.
     let publisher =
         Publisher::new(nats.clone(), config.clone(), store.clone(), progress, wakes.clone(), incarnation)
             .await?;
@@ -136,6 +137,8 @@ async fn tail_alone(
     let part = shutdown.child();
     let mut publishing = JoinSet::new();
     publishing.spawn(publisher.run(chunks, part.clone()));
+
+    // Checkpoint, and what comes back from the consumer.
     let mut aids = JoinSet::new();
     aids.spawn(closed::watch(nats.clone(), store.clone(), wakes.clone()));
     aids.spawn(purge::run(nats, events, config.stream.clone()));
