@@ -10,7 +10,7 @@ mod price;
 mod values;
 mod column;
 mod limits;
-mod row;
+mod mapper;
 mod reject;
 mod digest;
 
@@ -18,7 +18,7 @@ pub(crate) use digest::RowDigest;
 pub(crate) use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use limits::{Limits, MaxPayload};
+pub(crate) use mapper::{Mapped, Mapper, RowPosition};
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
 pub(crate) use resolve::{MappedFile, MappingRules, original_of};
-pub(crate) use row::{Mapped, Mapper, RowPosition};
 pub use values::{NAMESPACE, event_id};

@@ -1,11 +1,11 @@
 use common::config::{Config, EventTypes, Source};
-
-use common::event::Reason;
+use common::event::{ORIGIN_COLUMN, Reason};
 use common::wire::RejectMessage;
 
 use super::*;
 use crate::csv::records::{Split, Splitter};
 use crate::map::RowDigest;
+use crate::map::time::TimeForm;
 
 const HEADER: &str = "event_id,event_type,event_timestamp,user_id,price,user_agent,ip,note";
 
