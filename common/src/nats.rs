@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use crate::config;
+use crate::retry::Backoff;
 use crate::secrets::{self, percent_decoded};
 use crate::shutdown::Shutdown;
 
@@ -138,8 +139,8 @@ pub async fn connect_as(
     let address = address(url);
     let servers = servers(url)?;
     let (signs, watched) = Signs::new();
-    let mut pause = Duration::from_millis(100);
-    let mut told = false;
+    let mut backoff = Backoff::of_broker();
+    let mut is_logged = false;
     let client = loop {
         let options = options(config, name, &servers, signs.clone()).await?;
         let options = options.custom_inbox_prefix(user.inbox_prefix());
@@ -151,16 +152,15 @@ pub async fn connect_as(
         if matches!(error.kind(), Authentication | AuthorizationViolation) {
             return Err(Error::Refused { address });
         }
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut is_logged, true) {
             tracing::warn!(%address, %error, "nats-server does not answer; trying again until it does");
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
-            () = shutdown.draining() => return Err(Error::Stopped { address }),
+        if !backoff.wait(shutdown.draining()).await {
+            return Err(Error::Stopped { address });
         }
     };
     let nats = watched.by(client, &address)?;
-    if told {
+    if is_logged {
         tracing::info!(%address, "nats-server answers");
     }
     Ok(nats)

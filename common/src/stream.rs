@@ -11,12 +11,14 @@ mod error;
 mod foreign;
 mod position;
 mod reader;
+mod until_ready;
 
-use crate::config;
+use crate::{config, retry};
 pub use durable::{Durable, Status, consumer_info, durable, status};
 pub use error::Error;
 pub use position::StreamPosition;
 pub use reader::{Chunk, Reader};
+pub use until_ready::until_ready;
 
 /// The stream: rows, rejected rows and accounts in one order.
 pub const STREAM: &str = "EVENTS";
@@ -99,17 +101,9 @@ async fn set_up(
     config: &config::Stream,
     role: Role,
 ) -> Result<(stream::Stream, Incarnation), Error> {
-    let mut tries = 1;
-    loop {
-        match set_up_once(jetstream, config, role).await {
-            Err(error) if tries < TRIES && !matches!(error, Error::Foreign { .. }) => {
-                tracing::debug!(%error, tries, "trying again");
-                tries += 1;
-                tokio::time::sleep(PAUSE).await;
-            }
-            ended => return ended,
-        }
-    }
+    // Also a refusal may pass: another process has made the stream, with another limit, a moment ago.
+    let passes = |error: &Error| !matches!(error, Error::Foreign { .. });
+    retry::at_most(TRIES, PAUSE, passes, || Box::pin(set_up_once(jetstream, config, role))).await
 }
 
 async fn set_up_once(

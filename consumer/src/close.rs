@@ -8,8 +8,8 @@ use async_nats::jetstream::kv;
 use common::health::{Need, Pulse};
 use common::nats::Nats;
 use common::wire::ClosedFile;
-use common::{Outage, fault, stream};
-use ledger::{Database, ErrorClass, Session, classify};
+use common::{Classify, ErrorClass, Outage, fault, stream};
+use ledger::{Database, Session, classify};
 use sqlx::PgConnection;
 
 pub(crate) use commit_notify::{CommitNotifications, CommitNotifier, commit_notifications};
@@ -44,7 +44,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Database(error) => classify(error),

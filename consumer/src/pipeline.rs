@@ -7,10 +7,10 @@ use common::config::Config;
 use common::health::Pulse;
 use common::nats::{self, Nats};
 use common::stream::StreamPosition;
-use common::{Clock, Shutdown, fault};
+use common::{Classify, Clock, ErrorClass, Shutdown, fault};
 use ledger::batch_id::{BatchIds, Run};
 use ledger::rollback::{self, OnRollback, Rollback};
-use ledger::{Database, ErrorClass, Session, check_schema, classify};
+use ledger::{Database, Session, check_schema, classify};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -61,6 +61,17 @@ pub enum Error {
     /// A stage panicked.
     #[error("a stage of the consumer panicked")]
     Panic(#[source] tokio::task::JoinError),
+}
+
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Ledger(error) => error.class(),
+            Self::Rollback(error) => error.class(),
+            Self::Run(source) => classify(source),
+            _ => ErrorClass::Stop,
+        }
+    }
 }
 
 /// Runs one replica until `shutdown` drains, and gives what it did. What it holds when it drains is still written.
@@ -214,12 +225,6 @@ async fn begin_run(
     acknowledged: Option<StreamPosition>,
     shutdown: &Shutdown,
 ) -> Result<Run, Error> {
-    let class = |error: &Error| match error {
-        Error::Ledger(error) => error.class(),
-        Error::Rollback(error) => error.class(),
-        Error::Run(source) => classify(source),
-        _ => ErrorClass::Stop,
-    };
     let attempt = || async {
         let Session { mut connection, backend } = database.session(None).await?;
         let run = async {
@@ -231,7 +236,7 @@ async fn begin_run(
         };
         database.watch(backend, run).await
     };
-    database.retry(shutdown, class, attempt).await
+    database.retry(shutdown, attempt).await
 }
 
 /// The configured name, or one that tells this process from others.

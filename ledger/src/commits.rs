@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use common::{Classify as _, ErrorClass};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use crate::connect::Database;
 use crate::error::Error;
-use crate::sqlstate::{self, ErrorClass};
+use crate::sqlstate;
 
 /// How long an answer may take: a database that is stopped gives none.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

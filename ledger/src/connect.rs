@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Backoff, Outage, Shutdown, config};
+use common::{Backoff, Classify, Outage, Shutdown, config, retry};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 
 use crate::error::Error;
 use crate::rollback::LastCommit;
-use crate::sqlstate::ErrorClass;
 
 /// The oldest major version of PostgreSQL that Millrace works with.
 const OLDEST: u32 = 14;
@@ -70,32 +69,14 @@ impl Database {
         answer.map_err(|source| Error::Connect { address: self.address.clone(), source })
     }
 
-    /// Repeats `attempt`, with growing pauses, until it succeeds, its error is not transient, or `shutdown` drains.
-    pub async fn retry<T, E: std::error::Error + From<Error> + 'static, A>(
+    /// Repeats `attempt` until it succeeds, its error is not transient, or `shutdown` drains.
+    pub async fn retry<T, E: Classify + From<Error>, A: Future<Output = Result<T, E>>>(
         &self,
         shutdown: &Shutdown,
-        classify: impl Fn(&E) -> ErrorClass,
-        mut attempt: impl FnMut() -> A,
-    ) -> Result<T, E>
-    where
-        A: Future<Output = Result<T, E>>,
-    {
-        let mut backoff = Backoff::new(std::process::id().into());
-        loop {
-            let error = match attempt().await {
-                Ok(done) => {
-                    self.outage.succeeded();
-                    return Ok(done);
-                }
-                Err(error) => error,
-            };
-            if classify(&error) != ErrorClass::Transient {
-                return Err(error);
-            }
-            self.outage.failed(&error);
-            if !backoff.wait(shutdown.draining()).await {
-                return Err(Error::Stopped { address: self.address.clone() }.into());
-            }
-        }
+        attempt: impl FnMut() -> A,
+    ) -> Result<T, E> {
+        let backoff = Backoff::new(std::process::id().into());
+        let done = retry::until_ok(&self.outage, backoff, shutdown.draining(), attempt).await?;
+        done.ok_or_else(|| Error::Stopped { address: self.address.clone() }.into())
     }
 }

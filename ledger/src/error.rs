@@ -1,8 +1,9 @@
 //! The one error of this crate.
 
+use common::{Classify, ErrorClass};
 use sqlx::migrate::MigrateError;
 
-use crate::sqlstate::{self, ErrorClass};
+use crate::sqlstate;
 
 /// Why the database gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +38,16 @@ pub enum Error {
     Query { doing: &'static str, source: sqlx::Error },
 }
 
-impl Error {
-    /// What to do about it.
-    pub fn class(&self) -> ErrorClass {
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Connect { source, .. } | Self::Query { source, .. } => sqlstate::classify(source),
             _ => ErrorClass::Stop,
         }
     }
+}
 
+impl Error {
     /// For `map_err`: makes an error of what PostgreSQL or sqlx returned.
     pub(crate) fn of(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Query { doing, source }

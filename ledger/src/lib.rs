@@ -22,4 +22,4 @@ pub use connect::{Database, check_reachable};
 pub use error::Error;
 pub use migrate::{check_schema, migrate};
 pub use session::{Backend, Session};
-pub use sqlstate::{ErrorClass, classify};
+pub use sqlstate::{Refusal, classify, refusal};

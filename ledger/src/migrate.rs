@@ -28,8 +28,7 @@ const NEEDED: i64 = 7;
 /// Applies missing migrations. Several processes may do so at once: they queue on an advisory lock.
 pub async fn migrate(config: &Config, shutdown: &Shutdown) -> Result<(), Error> {
     let database = Database::of(&config.database)?;
-    let connect = async || database.session(None).await;
-    let Session { mut connection, backend } = database.retry(shutdown, Error::class, connect).await?;
+    let Session { mut connection, backend } = database.retry(shutdown, || database.session(None)).await?;
     let mut migrator = Migrator::new(Embedded).await.map_err(Error::Migrate)?;
     // A newer build may have been here: migrations only add, so an older one can still work.
     migrator.set_ignore_missing(true);

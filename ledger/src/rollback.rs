@@ -7,10 +7,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::stream::{STREAM, StreamPosition};
+use common::{Classify, ErrorClass};
 use sqlx::PgConnection;
 
 use crate::batch_id::BatchId;
-use crate::sqlstate::{self, ErrorClass};
+use crate::sqlstate;
 
 /// What a replica does when it starts on a database that was rolled back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub enum Rollback {
     Database(#[from] sqlx::Error),
 }
 
-impl Rollback {
-    pub fn class(&self) -> ErrorClass {
+impl Classify for Rollback {
+    fn class(&self) -> ErrorClass {
         match self {
             Self::Behind { .. } | Self::Unaccounted { .. } | Self::Lost { .. } => ErrorClass::Stop,
             Self::Standby => ErrorClass::Transient,

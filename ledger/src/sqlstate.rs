@@ -1,12 +1,11 @@
 //! The one place that classifies errors of the database.
 
+use common::ErrorClass;
 use sqlx::postgres::PgDatabaseError;
 
-/// What to do about it.
+/// Why what was to be written is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// Repeat the same on a new connection, for as long as it takes.
-    Transient,
+pub enum Refusal {
     /// The values of a row are wrong, and of that row alone.
     BadData,
     /// A limit of the server was exceeded: by a row, or by something that concerns every row.
@@ -17,40 +16,51 @@ pub enum ErrorClass {
     BatchTaken,
     /// The numbers of corrupt records began again, and this one is taken.
     RecordTaken,
-    /// A person has to act; nothing may be acknowledged.
-    Stop,
 }
 
 /// What to do about `error`.
 pub fn classify(error: &sqlx::Error) -> ErrorClass {
     match error {
-        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
-            Some(error) => of_sqlstate(error.code(), error.constraint()),
-            None => ErrorClass::Stop,
+        sqlx::Error::Database(_) => match server_error(error) {
+            Some(error) if passes(error.code()) => ErrorClass::Transient,
+            Some(error) if of_sqlstate(error.code(), error.constraint()).is_some() => ErrorClass::Data,
+            _ => ErrorClass::Stop,
         },
-        // The connection broke, or its state is unknown, which a new one mends.
+        // The connection broke, or its state is unknown; a new connection can go on.
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => ErrorClass::Transient,
         _ => ErrorClass::Stop,
     }
 }
 
+/// Why the server refuses what was to be written; `None` for an error that is not [`ErrorClass::Data`].
+pub fn refusal(error: &sqlx::Error) -> Option<Refusal> {
+    server_error(error).and_then(|error| of_sqlstate(error.code(), error.constraint()))
+}
+
+fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error().and_then(|error| error.try_downcast_ref())
+}
+
 /// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn of_sqlstate(sqlstate: &str, constraint: Option<&str>) -> ErrorClass {
-    match (sqlstate.get(..2).unwrap_or_default(), sqlstate) {
-        // connection, rollback, resources, operator, system; locks, read-only standby, idle connection cut off
-        ("08" | "40" | "53" | "57" | "58", _) | (_, "55P03" | "55006" | "25006" | "25P03") => {
-            ErrorClass::Transient
-        }
-        ("22", _) | (_, "23502" | "23514") => ErrorClass::BadData,
+fn passes(sqlstate: &str) -> bool {
+    // connection, rollback, resources, operator, system; locks, read-only standby, idle connection cut off
+    matches!(sqlstate.get(..2), Some("08" | "40" | "53" | "57" | "58"))
+        || matches!(sqlstate, "55P03" | "55006" | "25006" | "25P03")
+}
+
+fn of_sqlstate(sqlstate: &str, constraint: Option<&str>) -> Option<Refusal> {
+    match sqlstate {
+        "23502" | "23514" => Some(Refusal::BadData),
+        data if data.starts_with("22") => Some(Refusal::BadData),
         // the size of a value or of an index entry, the depth of nested JSON
-        (_, "54000" | "54001") => ErrorClass::TooLarge,
-        (_, "23505") => match constraint {
-            Some("events_pkey") => ErrorClass::Conflict,
-            Some("batches_pkey" | "batch_files_pkey") => ErrorClass::BatchTaken,
-            Some("corrupt_records_pkey") => ErrorClass::RecordTaken,
-            _ => ErrorClass::Stop,
+        "54000" | "54001" => Some(Refusal::TooLarge),
+        "23505" => match constraint {
+            Some("events_pkey") => Some(Refusal::Conflict),
+            Some("batches_pkey" | "batch_files_pkey") => Some(Refusal::BatchTaken),
+            Some("corrupt_records_pkey") => Some(Refusal::RecordTaken),
+            _ => None,
         },
-        _ => ErrorClass::Stop,
+        _ => None,
     }
 }
 
@@ -61,15 +71,16 @@ mod tests {
     #[test]
     fn rule_only_data_is_corrupt() {
         for bad_data in ["22003", "22P02", "22021", "23502", "23514"] {
-            assert_eq!(of_sqlstate(bad_data, None), ErrorClass::BadData, "{bad_data}");
+            assert_eq!(of_sqlstate(bad_data, None), Some(Refusal::BadData), "{bad_data}");
         }
         for limit in ["54000", "54001"] {
-            assert_eq!(of_sqlstate(limit, None), ErrorClass::TooLarge, "{limit}");
+            assert_eq!(of_sqlstate(limit, None), Some(Refusal::TooLarge), "{limit}");
         }
         for schema_or_permission in
             ["42703", "42P01", "42501", "P0001", "23503", "XX000", "28P01", "3D000", "54011"]
         {
-            assert_eq!(of_sqlstate(schema_or_permission, None), ErrorClass::Stop, "{schema_or_permission}");
+            assert_eq!(of_sqlstate(schema_or_permission, None), None, "{schema_or_permission}");
+            assert!(!passes(schema_or_permission), "{schema_or_permission}");
         }
     }
 
@@ -78,15 +89,16 @@ mod tests {
         for transient in
             ["08006", "40001", "40P01", "53100", "53300", "57P01", "57P03", "58030", "25006", "55P03"]
         {
-            assert_eq!(of_sqlstate(transient, None), ErrorClass::Transient, "{transient}");
+            assert!(passes(transient), "{transient}");
+            assert_eq!(of_sqlstate(transient, None), None, "{transient}");
         }
     }
 
     #[test]
     fn only_the_event_id_makes_a_duplicate() {
-        assert_eq!(of_sqlstate("23505", Some("events_pkey")), ErrorClass::Conflict);
-        assert_eq!(of_sqlstate("23505", Some("batches_pkey")), ErrorClass::BatchTaken);
-        assert_eq!(of_sqlstate("23505", Some("corrupt_records_pkey")), ErrorClass::RecordTaken);
-        assert_eq!(of_sqlstate("23505", Some("users_own_index")), ErrorClass::Stop);
+        assert_eq!(of_sqlstate("23505", Some("events_pkey")), Some(Refusal::Conflict));
+        assert_eq!(of_sqlstate("23505", Some("batches_pkey")), Some(Refusal::BatchTaken));
+        assert_eq!(of_sqlstate("23505", Some("corrupt_records_pkey")), Some(Refusal::RecordTaken));
+        assert_eq!(of_sqlstate("23505", Some("users_own_index")), None);
     }
 }

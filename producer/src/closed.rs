@@ -10,15 +10,13 @@ use std::time::Duration;
 use async_nats::jetstream::kv::{self, Entry, Operation};
 use common::nats::Nats;
 use common::wire::ClosedFile;
-use common::{FileId, fault, stream};
+use common::{Backoff, FileId, fault, stream};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{State, Store};
 use crate::wake::Wake;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often entries are taken out.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -26,13 +24,13 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// harmless; so is one of before a reconnect, since the server may have lost the bucket, and the watch says nothing.
 pub(crate) async fn watch(nats: Nats, store: Arc<Store>, wakes: mpsc::Sender<Wake>) {
     let mut connected = nats.connected.clone();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::of_broker();
     while !wakes.is_closed() {
         connected.mark_unchanged();
         if let Ok(bucket) = stream::closed_bucket(&nats.jetstream).await
             && let Ok(mut entries) = bucket.watch_with_history(">").await
         {
-            pause = FIRST_PAUSE;
+            backoff = Backoff::of_broker();
             let mut received = Received::default();
             let mut sweep = tokio::time::interval(SWEEP);
             loop {
@@ -53,8 +51,7 @@ pub(crate) async fn watch(nats: Nats, store: Arc<Store>, wakes: mpsc::Sender<Wak
                 }
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        backoff.wait(wakes.closed()).await;
     }
 }
 

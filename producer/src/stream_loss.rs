@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, Stream};
+use common::retry;
 use common::stream::Incarnation;
 
 use crate::checkpoint::{self, Rewound, Store, StreamPosition};
@@ -22,22 +23,15 @@ pub(crate) async fn is_lost(stream: &Stream, now: Incarnation, then: &StreamPosi
     if then.last_sequence < now.first_sequence {
         return false;
     }
-    let mut tries = 1;
-    loop {
-        match stream.get_raw_message(then.last_sequence).await {
-            Ok(message) => return then.last_hash.is_some_and(|ours| ours != hash(&message.payload)),
-            // Purged meanwhile.
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return false,
-            Err(error) if tries < TRIES => {
-                tracing::debug!(%error, tries, "trying again");
-                tries += 1;
-                tokio::time::sleep(PAUSE).await;
-            }
-            // Whoever may not look, for want of a permission say, sees only the numbers.
-            Err(error) => {
-                tracing::warn!(%error, "the last acknowledged message cannot be looked at");
-                return false;
-            }
+    let passes = |error: &LastRawMessageError| error.kind() != LastRawMessageErrorKind::NoMessageFound;
+    match retry::at_most(TRIES, PAUSE, passes, || stream.get_raw_message(then.last_sequence)).await {
+        Ok(message) => then.last_hash.is_some_and(|ours| ours != hash(&message.payload)),
+        // Purged meanwhile.
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => false,
+        // A user without the permission to read it can only compare the numbers.
+        Err(error) => {
+            tracing::warn!(%error, "the last acknowledged message cannot be looked at");
+            false
         }
     }
 }

@@ -12,11 +12,10 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
         "common",
         &["producer", "ledger", "consumer", "sandbox", "cli", "csv", "sqlx"],
         &[
-            &["backoff", "clock", "event", "fault", "origin", "printable", "problem", "secrets", "shutdown"],
+            &["clock", "event", "fault", "origin", "printable", "problem", "secrets", "shutdown"],
             &["report", "rows", "wire"],
-            &["config", "outage"],
+            &["config", "retry"],
             &["health", "nats", "telemetry"],
-            &["ready"],
             &["stream"],
         ],
     ),

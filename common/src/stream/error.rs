@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 
 use super::{CLOSED, STREAM};
-use crate::ready::Passing;
+use crate::retry::{Classify, ErrorClass};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -60,17 +60,16 @@ pub enum Error {
     Stopped,
 }
 
-impl Passing for Error {
-    fn passes(&self) -> bool {
-        matches!(self, Self::Unserved | Self::NotReady(_) | Self::Bucket(_))
-    }
-
-    fn stopped() -> Self {
-        Self::Stopped
-    }
-
-    fn denied(word: String) -> Self {
-        Self::Denied { word }
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unserved | Self::NotReady(_) | Self::Bucket(_) => ErrorClass::Transient,
+            Self::NoRoom { .. }
+            | Self::Foreign { .. }
+            | Self::Stream(_)
+            | Self::Denied { .. }
+            | Self::Stopped => ErrorClass::Stop,
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use common::config::Config;
 use common::health::{Health, Need, Pulse};
 use common::nats::Nats;
-use common::stream::StreamPosition;
-use common::{Clock, Outage, Passing, Shutdown, stream, until_ready};
+use common::stream::{self, StreamPosition, until_ready};
+use common::{Classify, Clock, ErrorClass, Outage, Shutdown};
 
 use pull::{Pull, Pulled};
 
@@ -50,21 +50,13 @@ pub enum Error {
     Pull(#[from] pull::Error),
 }
 
-impl Passing for Error {
-    fn passes(&self) -> bool {
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
         match self {
-            Self::Stream(error) => error.passes(),
-            Self::Pull(_) => true,
-            Self::Durable(_) | Self::Foreign { .. } => false,
+            Self::Stream(error) => error.class(),
+            Self::Pull(_) => ErrorClass::Transient,
+            Self::Durable(_) | Self::Foreign { .. } => ErrorClass::Stop,
         }
-    }
-
-    fn stopped() -> Self {
-        stream::Error::stopped().into()
-    }
-
-    fn denied(word: String) -> Self {
-        stream::Error::denied(word).into()
     }
 }
 

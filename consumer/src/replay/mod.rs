@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use common::config::Config;
 use common::stream::{self, STREAM};
-use common::{Clock, Shutdown, nats};
+use common::{Classify, Clock, ErrorClass, Shutdown, nats};
 use ledger::batch_id::{BatchId, BatchIds, Run};
 
 use crate::Counts;
@@ -76,6 +76,15 @@ pub(crate) enum Error {
     Foreign { durable: String },
     #[error("stopped; the same command goes on from here")]
     Stopped,
+}
+
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Broker { .. } => ErrorClass::Transient,
+            _ => ErrorClass::Stop,
+        }
+    }
 }
 
 impl Error {

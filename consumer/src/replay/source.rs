@@ -13,7 +13,7 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use common::nats::Nats;
 use common::stream::{self, Durable, Reader, StreamPosition};
-use common::{Backoff, Clock, Outage, Shutdown};
+use common::{Backoff, Classify as _, Clock, ErrorClass, Outage, Shutdown};
 
 use super::Error;
 use super::selection::Selection;
@@ -51,7 +51,6 @@ pub(super) struct Source {
     /// Whether it acknowledges what was read.
     is_named: bool,
     reader: Reader,
-    outage: Outage,
 }
 
 /// Messages that follow each other in the stream.
@@ -78,25 +77,22 @@ impl Source {
         let config = consumer_config(name, selection)?;
         let next = (read + 1).max(selection.first_sequence);
         let reader = Reader::new(stream.clone(), config, next, selection.last_sequence);
-        let outage = Outage::new("the replay's subscription");
-        Ok(Self { nats, stream, clock, is_named: name.is_some(), reader, outage })
+        Ok(Self { nats, stream, clock, is_named: name.is_some(), reader })
     }
 
     /// The next chunk; `None` at the end of the selection. Waits for a broker that is away.
     pub(super) async fn chunk(&mut self, shutdown: &Shutdown) -> Result<Option<Chunk>, Error> {
-        let mut backoff = Backoff::new(std::process::id().into());
+        let outage = Outage::new("the replay's subscription");
+        let mut backoff = Backoff::of_broker();
         loop {
-            let error = match self.read().await {
+            match self.read().await {
                 Ok(chunk) => {
-                    self.outage.succeeded();
+                    outage.succeeded();
                     return Ok(chunk);
                 }
-                Err(error) => error,
-            };
-            if !matches!(error, Error::Broker { .. }) {
-                return Err(error);
+                Err(error) if error.class() == ErrorClass::Transient => outage.failed(&error),
+                Err(error) => return Err(error),
             }
-            self.outage.failed(&error);
             if !backoff.wait(shutdown.draining()).await {
                 return Err(Error::Stopped);
             }

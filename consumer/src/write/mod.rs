@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::health::Pulse;
-use common::{Backoff, Clock, Shutdown, fault};
+use common::{Backoff, Classify, Clock, ErrorClass, Shutdown, fault};
 use ledger::batch_id::{BatchIds, Run};
 use ledger::rollback::{self, Rollback};
-use ledger::{Backend, Database, ErrorClass, Session, classify};
+use ledger::{Backend, Database, Refusal, Session, classify, refusal};
 
 use crate::batch::Batch;
 use crate::progress::Progress;
@@ -57,13 +57,22 @@ pub enum Error {
     Stopped,
 }
 
-impl Error {
+impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Database(error) => classify(error),
             Self::Ledger(error) => error.class(),
             Self::Rollback(error) => error.class(),
             Self::MostlyRefused { .. } | Self::Stopped => ErrorClass::Stop,
+        }
+    }
+}
+
+impl Error {
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Database(error) | Self::Rollback(Rollback::Database(error)) => refusal(error),
+            _ => None,
         }
     }
 }
@@ -160,13 +169,13 @@ impl Writer {
                 }
                 Err(error) => error,
             };
-            match error.class() {
-                ErrorClass::Conflict | ErrorClass::BadData | ErrorClass::TooLarge if path == Path::Direct => {
+            match error.refusal() {
+                Some(Refusal::Conflict | Refusal::BadData | Refusal::TooLarge) if path == Path::Direct => {
                     path = Path::Staged;
                 }
-                ErrorClass::BatchTaken => known.number_is_taken = true,
-                ErrorClass::RecordTaken => known.record_ids_are_taken = true,
-                ErrorClass::Transient => {
+                Some(Refusal::BatchTaken) => known.number_is_taken = true,
+                Some(Refusal::RecordTaken) => known.record_ids_are_taken = true,
+                None if error.class() == ErrorClass::Transient => {
                     known.may_have_committed = true;
                     self.lost = self.session.take().map(|session| session.backend).or(self.lost);
                     self.database.outage.failed(&error);

@@ -4,8 +4,9 @@
 
 use std::ops::Range;
 
+use common::ErrorClass;
 use ledger::batch_id::BatchId;
-use ledger::{ErrorClass, classify};
+use ledger::{Refusal, classify, refusal};
 use sqlx::{Executor, PgConnection};
 
 use super::Error;
@@ -46,7 +47,7 @@ pub(super) async fn insert(
                 connection.execute("release savepoint part").await?;
                 continue;
             }
-            Err(error) if matches!(classify(&error), ErrorClass::BadData | ErrorClass::TooLarge) => error,
+            Err(error) if matches!(refusal(&error), Some(Refusal::BadData | Refusal::TooLarge)) => error,
             Err(error) => return Err(error.into()),
         };
         connection.execute("rollback to savepoint part; release savepoint part").await?;
@@ -57,7 +58,7 @@ pub(super) async fn insert(
             continue;
         }
         let row = &rows[part.start];
-        if classify(&error) == ErrorClass::TooLarge
+        if refusal(&error) == Some(Refusal::TooLarge)
             && !is_taken_without_values(connection, batch.id, row, table).await?
         {
             return Err(error.into());
@@ -83,9 +84,9 @@ async fn is_taken_without_values(
     let settled =
         settle(connection, batch, std::slice::from_ref(&row), &mut BatchCounts::default(), table).await;
     connection.execute("rollback to savepoint probe; release savepoint probe").await?;
-    match settled.as_ref().map_err(classify) {
-        Err(ErrorClass::TooLarge) => Ok(false),
-        Err(ErrorClass::Transient) => settled.map(|()| false).map_err(Error::from),
+    match settled {
+        Err(error) if refusal(&error) == Some(Refusal::TooLarge) => Ok(false),
+        Err(error) if classify(&error) == ErrorClass::Transient => Err(error.into()),
         Ok(()) | Err(_) => Ok(true),
     }
 }

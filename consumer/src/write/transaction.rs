@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use common::{Origin, fault};
-use ledger::ErrorClass;
+use common::{Classify as _, ErrorClass, Origin, fault};
 use sqlx::{Executor, PgConnection};
 
 use super::counts::BatchCounts;

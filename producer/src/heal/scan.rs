@@ -112,16 +112,13 @@ fn reader(events: Stream, next: u64, last: u64) -> Reader {
 
 /// The next messages, or an error after several failures in a row.
 async fn read(reader: &mut Reader) -> Result<Option<Chunk>, Error> {
-    let mut tries = 1;
-    loop {
+    for _ in 1..TRIES {
         match reader.read().await {
             Ok(chunk) => return Ok(chunk),
-            Err(source) if tries == TRIES => {
-                return Err(Error::Read { sequence: reader.next().unwrap_or_default(), source });
-            }
             Err(error) => tracing::debug!(error, sequence = reader.next(), "reading the stream again"),
         }
-        tries += 1;
         tokio::time::sleep(PAUSE).await;
     }
+    let next = reader.next();
+    reader.read().await.map_err(|source| Error::Read { sequence: next.unwrap_or_default(), source })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{Passing as _, stream};
+use common::{Classify as _, ErrorClass, stream};
 use tokio::sync::mpsc;
 
 use super::{Error, Publisher};
@@ -18,7 +18,10 @@ impl Publisher {
         let (events, now) = match stream::open(&self.nats.jetstream, &self.config.stream).await {
             Ok(found) => found,
             // It stays in doubt, and is asked for again.
-            Err(error) if error.passes() || matches!(error, stream::Error::NoRoom { .. }) => {
+            Err(error)
+                if error.class() == ErrorClass::Transient
+                    || matches!(error, stream::Error::NoRoom { .. }) =>
+            {
                 if self.nats.is_connected() {
                     self.outage.failed(&error);
                     // Logged as what it is.

@@ -1,4 +1,4 @@
-//! Trouble that lasts is said twice: in one line when it begins, and in one when it ends.
+//! Trouble that lasts is logged twice: in one line when it begins, and in one when it ends.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,18 +4,25 @@ use std::time::Duration;
 
 const FIRST_MS: u64 = 50;
 const LONGEST_MS: u64 = 5_000;
+/// A broker is asked more often: a connection that is there costs it little.
+const LONGEST_OF_BROKER_MS: u64 = 2_000;
 
-/// From 50 ms up to 5 s.
+/// From 50 ms up to 5 s, or to 2 s for the broker.
 #[derive(Debug)]
 pub struct Backoff {
     pause_ms: u64,
+    longest_ms: u64,
     seed: u64,
 }
 
 impl Backoff {
     /// Each `seed` makes other pauses, so that processes that failed together do not reconnect together.
     pub fn new(seed: u64) -> Self {
-        Self { pause_ms: FIRST_MS, seed }
+        Self { pause_ms: FIRST_MS, longest_ms: LONGEST_MS, seed }
+    }
+
+    pub fn of_broker() -> Self {
+        Self { longest_ms: LONGEST_OF_BROKER_MS, ..Self::new(std::process::id().into()) }
     }
 
     /// Waits; `false` when `end` comes before the pause is over.
@@ -33,7 +40,7 @@ impl Backoff {
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let jitter = (self.seed >> 33) % (self.pause_ms / 2);
         let pause = Duration::from_millis(self.pause_ms - jitter);
-        self.pause_ms = (self.pause_ms * 2).min(LONGEST_MS);
+        self.pause_ms = (self.pause_ms * 2).min(self.longest_ms);
         pause
     }
 }
