@@ -1,12 +1,12 @@
 //! One tailer a directory: a second one would send every row twice and move files from under the first.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -59,11 +59,11 @@ pub(crate) async fn take(dir: &Path) -> Result<Lock, Error> {
     let file = File::open(dir).map_err(io)?;
     let began = Instant::now();
     loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file.try_lock() {
             Ok(()) => return Ok(Lock(file)),
-            Err(Errno::WOULDBLOCK) if began.elapsed() < LINGERS => tokio::time::sleep(PAUSE).await,
-            Err(Errno::WOULDBLOCK) => return Err(Error::Taken { dir: dir.to_owned() }),
-            Err(errno) => return Err(io(errno.into())),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LINGERS => tokio::time::sleep(PAUSE).await,
+            Err(TryLockError::WouldBlock) => return Err(Error::Taken { dir: dir.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
         }
     }
 }

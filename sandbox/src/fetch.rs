@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::failed;
@@ -57,7 +56,7 @@ pub(crate) fn fetch(
 /// Waits for a process that fetches the same file.
 fn turn(path: &Path) -> Result<File, Error> {
     let file = File::create(path).map_err(failed("create", path))?;
-    flock(&file, FlockOperation::LockExclusive).map_err(|errno| failed("lock", path)(errno.into()))?;
+    file.lock().map_err(failed("lock", path))?;
     Ok(file)
 }
 

@@ -10,8 +10,6 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::error::failed;
 use crate::wait::until;
 use crate::{Error, command};
@@ -45,7 +43,7 @@ impl Held {
         let open = OpenOptions::new().create(true).append(true).read(true).mode(PRIVATE).open(&path);
         let file = open.map_err(failed("open", &path))?;
         file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(failed("protect", &path))?;
-        if !until(PREDECESSOR, || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()) {
+        if !until(PREDECESSOR, || file.try_lock().is_ok()) {
             return Err(Error::Lingering { service, seconds: PREDECESSOR.as_secs(), log: path });
         }
         shorten(&file).map_err(failed("shorten", &path))?;

@@ -9,7 +9,6 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +84,7 @@ impl Running {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed("open", &path))?,
         };
-        if flock(&lock, FlockOperation::NonBlockingLockShared).is_ok() {
+        if lock.try_lock_shared().is_ok() {
             return Ok(None);
         }
         let file = dir.join("running.json");
@@ -116,7 +115,7 @@ impl Ownership {
             OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
         let mut lock = open.map_err(failed("open", &path))?;
         lock.set_permissions(Permissions::from_mode(0o600)).map_err(failed("protect", &path))?;
-        if !until(LOOK, || flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()) {
+        if !until(LOOK, || lock.try_lock().is_ok()) {
             return Err(Error::Owned { pid: pid_in(&path), dir: dir.to_owned() });
         }
         let mut sign = || {
