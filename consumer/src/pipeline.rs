@@ -19,7 +19,7 @@ use crate::decode::{self, NewerVersion};
 use crate::fetch::Fetch;
 use crate::handover::Handover;
 use crate::progress::Progress;
-use crate::write::{Committed, Purpose, Writer};
+use crate::write::{Committed, Target, Writer};
 use crate::{Counts, ack, batch, close, fetch, write};
 
 /// Committed batches that wait to be acknowledged.
@@ -121,7 +121,8 @@ pub async fn run(
     ));
     for _ in 0..config.consumer.writers {
         let (database, replica, progress) = (database.clone(), Arc::clone(&replica), Arc::clone(&progress));
-        let writer = Writer::new(database, replica, ids.clone(), Purpose::Live, clock, progress);
+        let target = Target::Tables { is_counted: true };
+        let writer = Writer::new(database, replica, ids.clone(), target, clock, progress);
         let outlets = (committed.clone(), notifier.clone());
         stages.spawn(write_out(writer, batches.clone(), outlets, Arc::clone(&handover), shutdown.clone()));
     }

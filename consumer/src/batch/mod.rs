@@ -76,7 +76,7 @@ impl Batch {
             batch.fetched_us = batch.fetched_us.min(fetched_us);
             if position.stream_created == batch.last.stream_created {
                 // One of an earlier life would acknowledge another message.
-                batch.replies.push(reply);
+                batch.replies.extend(reply);
                 batch.first = batch.first.min(position);
             }
             match decoded {

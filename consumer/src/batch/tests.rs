@@ -32,7 +32,7 @@ fn delivery_of(position: StreamPosition, event: u128) -> Delivery {
 fn decoded(position: StreamPosition, subject: &'static str, body: String) -> Delivery {
     decode(Message {
         position,
-        reply: Reply(format!("reply to {}", position.sequence).into()),
+        reply: Some(Reply(format!("reply to {}", position.sequence).into())),
         subject: subject.into(),
         payload: Bytes::from(body),
         fetched_us: 0,

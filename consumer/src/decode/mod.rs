@@ -31,7 +31,7 @@ pub struct NewerVersion {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) position: StreamPosition,
-    pub(crate) reply: Reply,
+    pub(crate) reply: Option<Reply>,
     pub(crate) fetched_us: i64,
     pub(crate) decoded: Decoded,
 }

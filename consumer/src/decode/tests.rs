@@ -9,7 +9,7 @@ const EVENT: &str = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"000
 fn decoded(subject: &'static str, body: &str) -> Result<Decoded, NewerVersion> {
     let message = Message {
         position: StreamPosition { stream_created: DateTime::UNIX_EPOCH, sequence: 42 },
-        reply: Reply("reply".into()),
+        reply: None,
         subject: subject.into(),
         payload: Bytes::copy_from_slice(body.as_bytes()),
         fetched_us: 0,

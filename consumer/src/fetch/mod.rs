@@ -68,7 +68,8 @@ pub(crate) struct Reply(pub(crate) Subject);
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) position: StreamPosition,
-    pub(crate) reply: Reply,
+    /// `None` where it is not acknowledged by itself.
+    pub(crate) reply: Option<Reply>,
     pub(crate) subject: Subject,
     pub(crate) payload: Bytes,
     /// When it was taken off the stream, in microseconds since 1970.
@@ -153,7 +154,7 @@ impl Fetch {
         Some(Message {
             position: StreamPosition { sequence, ..self.acknowledged },
             // A copy: the original shares its memory with the payloads beside it and would keep them.
-            reply: Reply(Subject::from(reply.as_str())),
+            reply: Some(Reply(Subject::from(reply.as_str()))),
             subject: message.subject,
             payload: message.payload,
             fetched_us: self.clock.micros(),

@@ -24,7 +24,7 @@ use crate::Counts;
 use crate::batch::Batch;
 use crate::decode::{self, NewerVersion};
 use crate::progress::Progress;
-use crate::write::{self, Purpose, Writer};
+use crate::write::{self, Target, Writer};
 use plan::{Ready, prepare};
 pub(crate) use preview::OutcomeCounts;
 use preview::Preview;
@@ -150,14 +150,14 @@ pub(crate) async fn run(
     let run = Run::begin(&mut ready.session).await.map_err(Error::database("take a number for this run"))?;
     let ids = BatchIds::of(run);
     let Ready { nats, database, stream, name, selection, read, is_cut, mut session } = ready;
-    let purpose = match &options.table {
-        Some(table) => Purpose::Table(table.quoted()),
-        None => Purpose::Replay,
+    let target = match &options.table {
+        Some(table) => Target::Other { insert: table.insert() },
+        None => Target::Tables { is_counted: false },
     };
     let mut report = report(&name, &selection, is_cut.then_some(read + 1));
     watch(position, &selection, read);
     let replica = Arc::from(format!("replay {name}"));
-    let mut writer = Writer::new(database, replica, ids.clone(), purpose, clock, Arc::new(Progress::new()));
+    let mut writer = Writer::new(database, replica, ids.clone(), target, clock, Arc::new(Progress::new()));
     let mut source = Source::new(nats, stream, Some(&name), &selection, read, clock)?;
     let mut pace = Pace::new(options.rate);
     let mut is_made = false;

@@ -17,7 +17,7 @@ use common::{Backoff, Classify as _, Clock, ErrorClass, Outage, Shutdown};
 
 use super::Error;
 use super::selection::Selection;
-use crate::fetch::{Message, Reply};
+use crate::fetch::Message;
 
 /// A replay that is not continued gives up its hold on the stream after this time.
 const KEPT: Duration = Duration::from_hours(72);
@@ -126,7 +126,7 @@ impl Source {
         let created = stream::incarnation(self.stream.cached_info()).created;
         let message = |(sequence, message): (u64, Received)| Message {
             position: StreamPosition::new(created, sequence),
-            reply: Reply(Subject::from_static("")),
+            reply: None,
             subject: message.message.subject,
             payload: message.message.payload,
             fetched_us: self.clock.micros(),

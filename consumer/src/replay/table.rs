@@ -42,6 +42,11 @@ impl TableName {
     pub(crate) fn quoted(&self) -> String {
         format!("\"{}\"", self.0.replace('.', "\".\""))
     }
+
+    /// The statement that inserts the rows of the temporary table that are not in this one.
+    pub(super) fn insert(&self) -> String {
+        include_str!("../../../sql/replay_insert.sql").replace("{table}", &self.quoted())
+    }
 }
 
 /// Refuses a table that is there already, unless the replay of this name has made it and is gone on with.

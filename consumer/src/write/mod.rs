@@ -77,15 +77,14 @@ impl Error {
     }
 }
 
-/// What batches are written for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To settle each row for the first time. What is added counts in the sums of files.
-    Live,
-    /// To settle again what was settled before. What is added stays out of the sums.
-    Replay,
-    /// To fill a table of its own, by its quoted name. Only events go there, and other tables stay as they are.
-    Table(String),
+/// Where rows go.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Into the tables of the schema. `is_counted` says whether they are added to the totals of files; rows that were
+    /// written before are not.
+    Tables { is_counted: bool },
+    /// Only events, and only by this statement, which inserts new rows of the temporary table somewhere else.
+    Other { insert: String },
 }
 
 /// What earlier attempts to write a batch have shown.
@@ -109,7 +108,7 @@ pub(crate) struct Writer {
     path_selector: PathSelector,
     replica: Arc<str>,
     ids: BatchIds,
-    purpose: Purpose,
+    target: Target,
     clock: Clock,
     progress: Arc<Progress>,
     pulse: Pulse,
@@ -121,7 +120,7 @@ impl Writer {
         database: Database,
         replica: Arc<str>,
         ids: BatchIds,
-        purpose: Purpose,
+        target: Target,
         clock: Clock,
         progress: Arc<Progress>,
     ) -> Self {
@@ -134,7 +133,7 @@ impl Writer {
             path_selector,
             replica,
             ids,
-            purpose,
+            target,
             clock,
             progress,
             pulse,
@@ -145,9 +144,9 @@ impl Writer {
     /// stops, is an error.
     pub(crate) async fn write(&mut self, mut batch: Batch, shutdown: &Shutdown) -> Result<Committed, Error> {
         let began_us = self.clock.micros();
-        let mut path = match self.purpose {
-            Purpose::Table(_) => Path::Staged,
-            Purpose::Live | Purpose::Replay => self.path_selector.path(),
+        let mut path = match self.target {
+            Target::Tables { .. } => self.path_selector.path(),
+            Target::Other { .. } => Path::Staged,
         };
         let mut backoff = Backoff::new(batch.id.number.unsigned_abs());
         let mut known = Known::default();
@@ -226,7 +225,7 @@ impl Writer {
             if std::mem::take(&mut known.record_ids_are_taken) {
                 record::advance_ids(connection).await?;
             }
-            let made = record::Made { replica: &self.replica, began_us, purpose: &self.purpose };
+            let made = record::Made { replica: &self.replica, began_us, target: &self.target };
             transaction::attempt(connection, batch, path, made).await
         };
         self.database.watch(*backend, work).await

@@ -8,7 +8,7 @@ use common::wire::FileMessage;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::Purpose;
+use super::Target;
 use super::counts::BatchCounts;
 use super::direct_copy::Span;
 use crate::batch::Batch;
@@ -20,8 +20,7 @@ pub(super) struct Made<'a> {
     pub(super) replica: &'a str,
     /// When a writer took it up, in microseconds since 1970.
     pub(super) began_us: i64,
-    /// What for.
-    pub(super) purpose: &'a Purpose,
+    pub(super) target: &'a Target,
 }
 
 /// Keeps corrupt records, each once.
@@ -142,7 +141,7 @@ pub(super) async fn batch(
         .bind(column(&spans, |(file, _)| *file))
         .bind(column(&spans, |(_, span)| span.first))
         .bind(column(&spans, |(_, span)| span.last))
-        .bind(*made.purpose != Purpose::Live)
+        .bind(!matches!(made.target, Target::Tables { is_counted: true }))
         .bind(batch.id.run)
         .bind(column(&blocks, |((file, _), _)| *file))
         .bind(column(&blocks, |((_, block), _)| *block))

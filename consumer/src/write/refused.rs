@@ -72,14 +72,14 @@ mod tests {
 
     use super::as_message;
     use crate::decode::{Decoded, decode};
-    use crate::fetch::{Message, Reply};
+    use crate::fetch::Message;
 
     #[test]
     fn a_refused_row_is_kept_as_the_message_that_brought_it() {
         let body = r#"{"v":1,"file_id":7,"row":3,"written_us":9,"event_id":"00000000-0000-0000-0000-000000000001","source_event_id":"e-1","event_type":"view","event_timestamp":"2024-03-13T10:21:14Z","customer_name":"a\tb\\c\n\"d\"","price":"1e99","replaces":{"file_id":5,"row":2},"attributes":{"k":1.10}}"#;
         let delivery = decode(Message {
             position: StreamPosition::default(),
-            reply: Reply("reply".into()),
+            reply: None,
             subject: "events.view".into(),
             payload: Bytes::from(body),
             fetched_us: 0,

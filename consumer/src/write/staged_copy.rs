@@ -25,13 +25,13 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
     Ok(())
 }
 
-/// Settles each row of `batch`, and gives those that were refused as records to be kept. With a `table` rows go there
-/// and nowhere else.
+/// Settles each row of `batch`, and gives those that were refused as records to be kept. With a statement of its own
+/// for `other`, rows go there and nowhere else.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     batch: &Batch,
     counts: &mut BatchCounts,
-    table: Option<&str>,
+    other: Option<&str>,
 ) -> Result<Vec<Corrupt>, Error> {
     let rows = &batch.rows;
     let mut refused = Vec::new();
@@ -42,7 +42,7 @@ pub(super) async fn insert(
     }
     while let Some(part) = parts.pop() {
         connection.execute("savepoint part").await?;
-        let error = match settle(connection, batch.id, &rows[part.clone()], counts, table).await {
+        let error = match settle(connection, batch.id, &rows[part.clone()], counts, other).await {
             Ok(()) => {
                 connection.execute("release savepoint part").await?;
                 continue;
@@ -59,7 +59,7 @@ pub(super) async fn insert(
         }
         let row = &rows[part.start];
         if refusal(&error) == Some(Refusal::TooLarge)
-            && !is_taken_without_values(connection, batch.id, row, table).await?
+            && !is_taken_without_values(connection, batch.id, row, other).await?
         {
             return Err(error.into());
         }
@@ -77,12 +77,12 @@ async fn is_taken_without_values(
     connection: &mut PgConnection,
     batch: BatchId,
     row: &Row,
-    table: Option<&str>,
+    other: Option<&str>,
 ) -> Result<bool, Error> {
     connection.execute("savepoint probe").await?;
     let row = row.without_values();
     let settled =
-        settle(connection, batch, std::slice::from_ref(&row), &mut BatchCounts::default(), table).await;
+        settle(connection, batch, std::slice::from_ref(&row), &mut BatchCounts::default(), other).await;
     connection.execute("rollback to savepoint probe; release savepoint probe").await?;
     match settled {
         Err(error) if refusal(&error) == Some(Refusal::TooLarge) => Ok(false),
@@ -97,13 +97,12 @@ async fn settle(
     batch: BatchId,
     rows: &[Row],
     counts: &mut BatchCounts,
-    table: Option<&str>,
+    other: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     copy(connection, INCOMING, batch, rows).await?;
     let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    if let Some(table) = table {
-        let statement = include_str!("../../../sql/replay_insert.sql").replace("{table}", table);
-        let new = count(&by_file(connection, &statement).await?);
+    if let Some(statement) = other {
+        let new = count(&by_file(connection, statement).await?);
         // It is not in `events`, so it does not count as the file's.
         counts.file(None).events += new;
         known -= new;

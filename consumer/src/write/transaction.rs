@@ -8,7 +8,7 @@ use sqlx::{Executor, PgConnection};
 use super::counts::BatchCounts;
 use super::path_selector::Path;
 use super::record::{self, Made};
-use super::{Error, Purpose, direct_copy, staged_copy};
+use super::{Error, Target, direct_copy, staged_copy};
 use crate::batch::Batch;
 use crate::decode::Corrupt;
 
@@ -55,8 +55,8 @@ async fn write(
     made: Made<'_>,
 ) -> Result<Attempt, Error> {
     let mut counts = BatchCounts::default();
-    if let Purpose::Table(table) = made.purpose {
-        staged_copy::insert(connection, batch, &mut counts, Some(table)).await?;
+    if let Target::Other { insert } = made.target {
+        staged_copy::insert(connection, batch, &mut counts, Some(insert)).await?;
         record::batch(connection, batch, made, &counts, &[]).await?;
         return Ok(Attempt::Committed(counts));
     }
