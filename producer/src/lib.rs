@@ -22,14 +22,13 @@ mod progress;
 mod check;
 pub mod rejects; // rejected rows on their way to a person and back
 mod positions; // all of them forgotten
-mod known; // what checkpoints tell, for those who only look
 pub mod row_lookup; // one row of a file, read again
 pub mod heal; // what the database lacks, published again
 mod pipeline;
 
 pub mod cli;
 
-pub use known::{KnownFile, known_files};
+pub use checkpoint::{CheckpointSummary, checkpoint_summaries};
 pub use lock::is_tailed;
 pub use map::{NAMESPACE, event_id};
 pub use pipeline::{Error, tail};

@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::checkpoint::{self, Reader};
 use crate::file_reader::{FileReader, Row};
-use crate::known;
 use crate::map::{MappingRules, MaxPayload};
 
 /// A row as it stands in its file now.
@@ -111,7 +110,7 @@ impl Rows {
         let reader = Reader::open(&dir)?;
         let found = reader.map(|reader| reader.rows().of_file(file)).transpose()?.flatten();
         let checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
-        let Some(path) = known::place(&checkpoint).map(Path::to_owned) else {
+        let Some(path) = checkpoint.place().map(Path::to_owned) else {
             return Err(Error::Deleted { path: checkpoint.path });
         };
         let Some(mapping) = &checkpoint.mapping else { return Err(Error::NoMapping { path }) };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use common::config::Problem;
 use common::origin::Row;
 use ledger::row_history::File;
-use producer::KnownFile;
+use producer::CheckpointSummary;
 use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
@@ -43,7 +43,11 @@ pub(super) struct FileFacts {
 }
 
 /// Finds out what is meant by `asked`.
-pub(super) async fn find(asked: &str, url: &SecretString, known: &[KnownFile]) -> anyhow::Result<Meant> {
+pub(super) async fn find(
+    asked: &str,
+    url: &SecretString,
+    known: &[CheckpointSummary],
+) -> anyhow::Result<Meant> {
     if let Ok(id) = Uuid::try_parse(asked.trim()) {
         return Ok(Meant::Event(id));
     }
@@ -73,15 +77,19 @@ fn row_of_file(asked: &str) -> Result<Option<(&str, Row)>, Problem> {
 pub(super) async fn file(
     id: i64,
     url: &SecretString,
-    known: &[KnownFile],
+    known: &[CheckpointSummary],
 ) -> anyhow::Result<Option<FileFacts>> {
     Ok(files_named(&id.to_string(), url, known).await?.into_iter().find(|file| file.file_id == id))
 }
 
 /// The files that are meant by a path, the end of one, a name in the archive, or an id.
-async fn files_named(name: &str, url: &SecretString, known: &[KnownFile]) -> anyhow::Result<Vec<FileFacts>> {
+async fn files_named(
+    name: &str,
+    url: &SecretString,
+    known: &[CheckpointSummary],
+) -> anyhow::Result<Vec<FileFacts>> {
     let is_meant = |path: &Path| path.ends_with(name);
-    let known: Vec<&KnownFile> = known
+    let known: Vec<&CheckpointSummary> = known
         .iter()
         .filter(|file| {
             let place = file.place.as_deref();
@@ -104,8 +112,8 @@ async fn files_named(name: &str, url: &SecretString, known: &[KnownFile]) -> any
 }
 
 impl FileFacts {
-    fn of(stored: Option<&File>, known: Option<&KnownFile>) -> Self {
-        let path = |known: &KnownFile| known.path.display().to_string();
+    fn of(stored: Option<&File>, known: Option<&CheckpointSummary>) -> Self {
+        let path = |known: &CheckpointSummary| known.path.display().to_string();
         Self {
             file_id: stored.map(|file| file.file_id).or(known.map(|file| file.file_id.get())).unwrap_or(0),
             file: stored.map(|file| file.file.clone()).or(known.map(path)).unwrap_or_default(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use common::RowSet;
 use ledger::file_rows::FileRows;
 use ledger::file_totals::FileTotals;
-use producer::KnownFile;
+use producer::CheckpointSummary;
 use serde::Serialize;
 
 /// What is to be said of a file, the worst first.
@@ -47,14 +47,14 @@ pub(super) struct Checked {
 pub(super) struct Evidence {
     pub(super) ledger: FileRows,
     /// What its checkpoint says, where that is on this machine.
-    pub(super) tailer: Option<KnownFile>,
+    pub(super) tailer: Option<CheckpointSummary>,
     pub(super) in_database: bool,
 }
 
 impl Evidence {
     /// Joins what is known of each file. A file that the tailer has seen closed has an account in any case: its own.
-    pub(super) fn join(ledgers: Vec<FileRows>, known: Vec<KnownFile>) -> Vec<Self> {
-        let mut known: BTreeMap<i64, KnownFile> =
+    pub(super) fn join(ledgers: Vec<FileRows>, known: Vec<CheckpointSummary>) -> Vec<Self> {
+        let mut known: BTreeMap<i64, CheckpointSummary> =
             known.into_iter().map(|file| (file.file_id.get(), file)).collect();
         let mut all: Vec<Self> = ledgers
             .into_iter()

@@ -10,7 +10,7 @@ mod show;
 use anyhow::Context;
 use common::config::Config;
 use common::{Exit, Shutdown};
-use producer::KnownFile;
+use producer::CheckpointSummary;
 use sandbox::Services;
 use secrecy::SecretString;
 
@@ -79,8 +79,8 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
 }
 
 /// What the tailer remembers of files, where its checkpoints are on this machine.
-pub(crate) fn checkpoints(config: &Config) -> Vec<KnownFile> {
-    producer::known_files(config)
+pub(crate) fn checkpoints(config: &Config) -> Vec<CheckpointSummary> {
+    producer::checkpoint_summaries(config)
         .inspect_err(|error| tracing::warn!("what the tailer remembers is not known: {error:#}"))
         .ok()
         .flatten()

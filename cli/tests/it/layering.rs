@@ -27,7 +27,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
             &["generate", "map"],
             &["file_reader"],
             &["checkpoint"],
-            &["archive", "closed", "known", "positions", "stream_loss"],
+            &["archive", "closed", "positions", "stream_loss"],
             &["rebuild", "tail"],
             &["check", "publish", "row_lookup"],
             &["heal", "pipeline", "rejects"],

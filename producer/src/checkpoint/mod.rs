@@ -13,6 +13,7 @@ mod reader;
 mod revisions;
 mod rows;
 mod store;
+mod summary;
 mod takeover;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub(crate) use disk::Error;
 pub(crate) use forget::forget;
 pub(crate) use reader::Reader;
 pub(crate) use store::{Rewound, Store, set_aside};
+pub use summary::{CheckpointSummary, checkpoint_summaries};
 
 /// The version of one checkpoint on disk.
 const VERSION: u32 = 1;

@@ -7,8 +7,8 @@ use common::printable::{Printable, SHORT, printable, shortened};
 use common::{Exit, print_json, print_line};
 use serde::Serialize;
 
+use crate::check;
 use crate::checkpoint::{Checkpoint, Reader};
-use crate::{check, known};
 
 pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
     let mut exit = Exit::Ok;
@@ -89,7 +89,7 @@ impl From<&Checkpoint> for Listed {
             rows: checkpoint.reached.row,
             offset: checkpoint.reached.offset,
             path: checkpoint.path.clone(),
-            place: known::place(checkpoint).map(Path::to_owned),
+            place: checkpoint.place().map(Path::to_owned),
         }
     }
 }

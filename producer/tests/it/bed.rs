@@ -251,7 +251,7 @@ impl Bed {
     /// Waits until the tailer has written down that a file is in the archive; the file is there before.
     pub(crate) async fn until_archived(&self, file: FileId) {
         until("the file is archived", async || {
-            let known = producer::known_files(&self.config).unwrap().unwrap_or_default();
+            let known = producer::checkpoint_summaries(&self.config).unwrap().unwrap_or_default();
             known.iter().any(|one| one.file_id == file && one.state == "archived")
         })
         .await;

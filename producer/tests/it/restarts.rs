@@ -99,7 +99,7 @@ async fn a_store_of_a_newer_format_is_refused_and_stays_as_it_is() {
     let before = std::fs::read(&path).unwrap();
     let refusals = [
         bed.tail().end().await.unwrap_err().to_string(),
-        producer::known_files(&bed.config).unwrap_err().to_string(),
+        producer::checkpoint_summaries(&bed.config).unwrap_err().to_string(),
     ];
     for error in refusals {
         assert!(error.starts_with(&format!("{} has format 9", path.display())), "{error}");

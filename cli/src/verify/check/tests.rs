@@ -12,8 +12,8 @@ fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileRows {
     ledger
 }
 
-fn known(state: &'static str, rows: i64) -> KnownFile {
-    KnownFile {
+fn known(state: &'static str, rows: i64) -> CheckpointSummary {
+    CheckpointSummary {
         file_id: FileId::from(7),
         path: "in/a.csv".into(),
         place: None,
@@ -24,7 +24,7 @@ fn known(state: &'static str, rows: i64) -> KnownFile {
     }
 }
 
-fn verdicts(ledger: FileRows, tailer: Option<KnownFile>) -> [Verdict; 2] {
+fn verdicts(ledger: FileRows, tailer: Option<CheckpointSummary>) -> [Verdict; 2] {
     let evidence = Evidence::join(vec![ledger], tailer.into_iter().collect());
     [evidence[0].check(false).verdict, evidence[0].check(true).verdict]
 }
