@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use crate::checkpoint::disk::{Error, TEMPORARY, io_error, sync};
 use crate::checkpoint::rows::{self, TABLES};
-use crate::checkpoint::{Ahead, Announced, Checkpoint, damage};
+use crate::checkpoint::{Announced, Checkpoint, SentPosition, damage};
 use crate::file::identity::hash;
 
 /// The file's name.
@@ -74,7 +74,7 @@ impl Default for Settings {
 pub(super) struct Change {
     pub file: FileId,
     pub checkpoint: Option<Checkpoint>,
-    pub sent: Option<Ahead>,
+    pub sent: Option<SentPosition>,
 }
 
 /// What a transaction has to survive once it has ended.

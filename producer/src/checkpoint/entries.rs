@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use common::FileId;
 
-use crate::checkpoint::{Ahead, Checkpoint};
+use crate::checkpoint::{Checkpoint, SentPosition};
 
 /// One of them, and what the disk lacks of it.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(super) struct Entry {
     pub checkpoint: Checkpoint,
     pub unwritten: Unwritten,
     /// How far rows are sent, where that is not written.
-    pub sent: Option<Ahead>,
+    pub sent: Option<SentPosition>,
 }
 
 /// What the disk lacks of a checkpoint.

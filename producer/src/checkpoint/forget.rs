@@ -95,7 +95,7 @@ mod tests {
     use common::{Clock, FileId};
 
     use super::*;
-    use crate::checkpoint::{Ahead, Checkpoint, Store};
+    use crate::checkpoint::{Checkpoint, SentPosition, Store};
     use crate::file::identity::Identity;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -126,7 +126,8 @@ mod tests {
         let checkpoint = Checkpoint::new(file, identity, Path::new("a.csv"));
         // As the version before wrote them.
         fs::write(ours.path().join("42.json"), serde_json::to_vec(&checkpoint).unwrap()).unwrap();
-        fs::write(ours.path().join("42.ahead"), serde_json::to_vec(&Ahead::default()).unwrap()).unwrap();
+        fs::write(ours.path().join("42.ahead"), serde_json::to_vec(&SentPosition::default()).unwrap())
+            .unwrap();
         store.put(checkpoint);
         store.flush().unwrap();
         store.next_revision(Clock::System).unwrap();

@@ -3,7 +3,6 @@
 //! A position enters when every row before it is acknowledged by the stream; it leaves when the tailer starts again
 //! or meets a file that it has met before.
 
-mod ahead;
 mod damage;
 mod database;
 mod disk;
@@ -12,6 +11,7 @@ mod forget;
 mod reader;
 mod revisions;
 mod rows;
+mod sent_position;
 mod store;
 mod summary;
 mod takeover;
@@ -27,11 +27,11 @@ use crate::file::Position;
 use crate::file::identity::{FileStat, Identity};
 use crate::file_reader::RowFormat;
 use crate::map::{Limits, MappedFile, Mapping};
-pub(crate) use ahead::Ahead;
 pub(crate) use database::KNOWN_INCARNATIONS;
 pub(crate) use disk::Error;
 pub(crate) use forget::forget;
 pub(crate) use reader::Reader;
+pub(crate) use sent_position::SentPosition;
 pub(crate) use store::{Rewound, Store, set_aside};
 pub use summary::{CheckpointSummary, checkpoint_summaries};
 
@@ -54,19 +54,18 @@ pub(crate) struct Checkpoint {
     /// the last one. Older checkpoints lack it.
     #[serde(default)]
     pub revision: i64,
-    /// Whether the stream may lack the account of a truncated file: it is sent, and sent again, until it is there.
-    #[serde(default)]
-    pub owes_account: bool,
+    /// Whether the stream may lack the totals of a truncated file. They are sent until they are acknowledged.
+    #[serde(default, rename = "owes_account")]
+    pub totals_pending: bool,
     /// Behind the header, where reading begins, and begins again when the stream has lost data.
     pub start: Position,
     pub reached: Position,
     /// How far it had come when the stream lost data, and reading began again.
     #[serde(default)]
     pub lost: Option<Position>,
-    /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. Whoever
-    /// reads it again takes it so again, or other rows would come under the same numbers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cuts: Vec<u64>,
+    /// As in [`RowFormat`].
+    #[serde(default, rename = "cuts", skip_serializing_if = "Vec::is_empty")]
+    pub forced_ends: Vec<u64>,
     /// Pinned: the file is mapped by it whenever it is read, also after it was closed. Checkpoints of closed files
     /// that older versions have written lack it.
     pub mapping: Option<Arc<Mapping>>,
@@ -161,22 +160,22 @@ impl Checkpoint {
             absolute: std::path::absolute(path).ok(),
             state: State::Reading,
             revision: 0,
-            owes_account: false,
+            totals_pending: false,
             start: Position::default(),
             reached: Position::default(),
             lost: None,
-            cuts: Vec::new(),
+            forced_ends: Vec::new(),
             mapping: None,
             limits: None,
             stream: None,
         }
     }
 
-    /// Whether it may still change: its file is read or put away, or its account is owed.
+    /// Whether it may still change: its file is read or put away, or its totals are pending.
     fn is_open(&self) -> bool {
         let is_settled =
             matches!(self.state, State::Archived { .. } | State::Kept | State::Deleted | State::Truncated);
-        !is_settled || self.owes_account
+        !is_settled || self.totals_pending
     }
 
     /// The same file under another name.
@@ -185,14 +184,14 @@ impl Checkpoint {
         self.absolute = std::path::absolute(path).ok();
     }
 
-    /// As far as the file has ever come, which is what its account tells.
-    pub(crate) fn told(&self) -> Position {
+    /// The farthest position that the file has ever reached. Its totals are those up to there.
+    pub(crate) fn farthest(&self) -> Position {
         self.lost.filter(|lost| lost.offset > self.reached.offset).unwrap_or(self.reached)
     }
 
     /// Begins again behind the header.
     pub(crate) fn rewind(&mut self) {
-        self.lost = Some(self.told());
+        self.lost = Some(self.farthest());
         self.reached = self.start;
         self.stream = None;
     }
@@ -203,7 +202,7 @@ impl Checkpoint {
             file_id: self.file_id,
             mapping: Arc::clone(mapping),
             limits: self.limits.unwrap_or(now),
-            forced_ends: self.cuts.clone(),
+            forced_ends: self.forced_ends.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use serde::Serialize;
 
 use crate::checkpoint::disk::Error;
-use crate::checkpoint::{Ahead, Announced, Checkpoint, VERSION};
+use crate::checkpoint::{Announced, Checkpoint, SentPosition, VERSION};
 use crate::file::identity::hash;
 use crate::map::Mapping;
 
@@ -98,7 +98,7 @@ impl Rows<'_> {
         Ok(self.select(latest, [])?.pop())
     }
 
-    pub(super) fn sent(self, file: FileId) -> Result<Option<Ahead>, Error> {
+    pub(super) fn sent(self, file: FileId) -> Result<Option<SentPosition>, Error> {
         let sent: Option<Option<String>> = self
             .connection
             .prepare_cached("select sent from checkpoint where file_id = ?1")
@@ -195,7 +195,7 @@ pub(super) fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite:
 }
 
 /// Notes how far rows of a file are sent.
-pub(super) fn put_sent(connection: &Connection, file: FileId, sent: &Ahead) -> rusqlite::Result<()> {
+pub(super) fn put_sent(connection: &Connection, file: FileId, sent: &SentPosition) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("update checkpoint set sent = ?2 where file_id = ?1")?;
     update.execute(params![file.get(), json(sent)?])?;
     Ok(())

@@ -13,7 +13,7 @@ use crate::checkpoint::disk::{self, Error, io_error};
 use crate::checkpoint::entries::{Entries, Entry, Unwritten};
 use crate::checkpoint::reader::Reader;
 use crate::checkpoint::revisions::{REVISION_LIMIT, Revisions};
-use crate::checkpoint::{Ahead, Announced, Checkpoint, State, StreamPosition, damage, takeover};
+use crate::checkpoint::{Announced, Checkpoint, SentPosition, State, StreamPosition, damage, takeover};
 
 /// All checkpoints of one directory. The reading and the publishing side share it.
 #[derive(Debug)]
@@ -152,14 +152,14 @@ impl Store {
     }
 
     /// Notes how far the rows of a file that is read are sent; [`Store::before_sending`] writes it.
-    pub(crate) fn note_sent(&self, file: FileId, sent: &Ahead) {
+    pub(crate) fn note_sent(&self, file: FileId, sent: &SentPosition) {
         if let Some(entry) = lock(&self.entries).get_mut(file) {
             entry.sent = Some(sent.clone());
         }
     }
 
     /// How far a file's rows may have been sent, where that was noted.
-    pub(crate) fn sent(&self, file: FileId) -> Result<Option<Ahead>, Error> {
+    pub(crate) fn sent(&self, file: FileId) -> Result<Option<SentPosition>, Error> {
         if let Some(entry) = lock(&self.entries).get(file)
             && (entry.sent.is_some() || !entry.checkpoint.state.is_in_place())
         {
@@ -176,7 +176,7 @@ impl Store {
         // Nobody else changes the state of a file that is read, but its position may be a later one by now.
         let known = entries.remove(file).map(|entry| entry.checkpoint).or(known);
         if let Some(mut checkpoint) = known {
-            (checkpoint.state, checkpoint.owes_account) = (State::Truncated, true);
+            (checkpoint.state, checkpoint.totals_pending) = (State::Truncated, true);
             entries.insert(Entry { checkpoint, unwritten: Unwritten::State, sent: None });
         }
         Ok(())
@@ -191,9 +191,9 @@ impl Store {
             if entries.get(file).is_some() { None } else { lock(&self.reader).rows().of_file(file)? };
         let before = entries.get(file).map(|entry| &entry.checkpoint).or(on_disk.as_ref());
         let checkpoint = match before {
-            Some(before) if before.owes_account => {
-                let told = checkpoint.state == State::Truncated;
-                Checkpoint { state: State::Truncated, owes_account: !told, ..checkpoint }
+            Some(before) if before.totals_pending => {
+                let totals_pending = checkpoint.state != State::Truncated;
+                Checkpoint { state: State::Truncated, totals_pending, ..checkpoint }
             }
             Some(before) if before.state != State::Reading => return Ok(()),
             _ => checkpoint,
@@ -217,7 +217,7 @@ impl Store {
         not_closed.retain(|_, one| !one.state.is_closed());
         for mut checkpoint in not_closed.into_values() {
             if checkpoint.state == State::Truncated {
-                (checkpoint.owes_account, checkpoint.stream) = (true, None);
+                (checkpoint.totals_pending, checkpoint.stream) = (true, None);
                 rewound.truncated += 1;
             } else {
                 checkpoint.rewind();

@@ -8,7 +8,7 @@ use common::FileId;
 
 use crate::checkpoint::database::Change;
 use crate::checkpoint::disk::{Error, io_error};
-use crate::checkpoint::{Ahead, Checkpoint, VERSION};
+use crate::checkpoint::{Checkpoint, SentPosition, VERSION};
 
 /// Every checkpoint in `dir`, with how far its rows were sent.
 pub(super) fn load(dir: &Path) -> Result<Vec<Change>, Error> {
@@ -57,7 +57,7 @@ fn read(path: &Path) -> Result<Checkpoint, Error> {
 }
 
 /// One line, and what is left of a longer one before; `None` where nothing was noted, or nothing that can be read.
-fn sent(dir: &Path, file: FileId) -> Option<Ahead> {
+fn sent(dir: &Path, file: FileId) -> Option<SentPosition> {
     let bytes = fs::read(dir.join(format!("{file}.ahead"))).ok()?;
     let line = bytes.split(|byte| *byte == b'\n').next()?;
     serde_json::from_slice(line).ok()
@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(store.source_id(), 255, "{start}");
             let of = |id| store.of_file(FileId::from(id)).unwrap().unwrap();
             assert_eq!(of(42).state, State::Archived { target: "a.42.csv".into() });
-            assert!(of(42).mapping.is_none() && of(42).absolute.is_none() && of(42).cuts.is_empty());
+            assert!(of(42).mapping.is_none() && of(42).absolute.is_none() && of(42).forced_ends.is_empty());
             assert_eq!((of(43).reached.offset, store.in_memory_files()), (9, vec![FileId::from(43)]));
             assert_eq!(store.sent(FileId::from(43)).unwrap().unwrap().reached.offset, 12);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::printable::Printable;
 use common::wire::FileState;
 
-use crate::checkpoint::{Ahead, Checkpoint, Store};
+use crate::checkpoint::{Checkpoint, SentPosition, Store};
 use crate::file::buffer::Buffer;
 use crate::file::identity::FileStat;
 use crate::file_reader::{FileReader, Row};
@@ -48,7 +48,7 @@ pub(crate) struct Reading {
     /// The final totals that were sent last, where nothing was read since.
     pub announced: Option<Totals>,
     /// How far rows were sent, which after a crash or a loss is beyond where reading stands.
-    ahead: Ahead,
+    sent: SentPosition,
     is_noted: bool,
     /// The largest message that can be sent now, in bytes, and the one that was larger.
     sendable: usize,
@@ -93,7 +93,7 @@ impl Reading {
         checkpoint.limits.get_or_insert(now);
         Self {
             reader: FileReader::new(checkpoint.row_format(mapping, now), checkpoint.reached, buffer),
-            ahead: Ahead::of(&checkpoint),
+            sent: SentPosition::of(&checkpoint),
             is_noted: true,
             rejected_before: checkpoint.reached.rejected,
             first_rejected: None,
@@ -128,23 +128,23 @@ impl Reading {
     }
 
     /// Takes over how far rows were sent before.
-    pub(crate) fn follow(&mut self, ahead: Ahead) {
-        if ahead.reached.offset > self.ahead.reached.offset {
-            self.checkpoint.cuts.clone_from(&ahead.cuts);
-            self.reader.forced_ends.clone_from(&ahead.cuts);
-            self.ahead = ahead;
+    pub(crate) fn resume_sent(&mut self, sent: SentPosition) {
+        if sent.reached.offset > self.sent.reached.offset {
+            self.checkpoint.forced_ends.clone_from(&sent.forced_ends);
+            self.reader.forced_ends.clone_from(&sent.forced_ends);
+            self.sent = sent;
         }
     }
 
     /// How far rows were sent, whenever that was.
-    pub(crate) fn ahead(&self) -> &Ahead {
-        &self.ahead
+    pub(crate) fn sent(&self) -> &SentPosition {
+        &self.sent
     }
 
     /// Notes how far rows are sent, before they are.
-    pub(crate) fn note_ahead(&mut self, store: &Store) {
+    pub(crate) fn note_sent(&mut self, store: &Store) {
         if !std::mem::replace(&mut self.is_noted, true) {
-            store.note_sent(self.checkpoint.file_id, &self.ahead);
+            store.note_sent(self.checkpoint.file_id, &self.sent);
         }
     }
 
@@ -160,12 +160,12 @@ impl Reading {
         self.checkpoint.reached = reached;
         self.announced = None;
         self.pin();
-        if reached.offset > self.ahead.reached.offset {
+        if reached.offset > self.sent.reached.offset {
             if finish && self.reader.ends_within_line() {
                 self.reader.forced_ends.push(reached.offset);
-                self.checkpoint.cuts.push(reached.offset);
+                self.checkpoint.forced_ends.push(reached.offset);
             }
-            self.ahead = Ahead::of(&self.checkpoint);
+            self.sent = SentPosition::of(&self.checkpoint);
             self.is_noted = false;
         }
         chunk.marks.push(self.checkpoint.clone());

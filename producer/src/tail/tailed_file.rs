@@ -13,7 +13,7 @@ use common::printable::Printable;
 use common::wire::FileState;
 use common::{Clock, FileId};
 
-use crate::checkpoint::{Ahead, State, Store};
+use crate::checkpoint::{SentPosition, State, Store};
 use crate::file::Position;
 use crate::file::buffer::Buffer;
 use crate::file::compressed::{self, UNFINISHED};
@@ -135,7 +135,7 @@ impl TailedFile {
             self.close();
         }
         if let Some(reading) = &mut self.reading {
-            reading.note_ahead(&context.store);
+            reading.note_sent(&context.store);
         }
         turn
     }
@@ -228,7 +228,7 @@ impl TailedFile {
             // Replaced, or renamed and another one made: a scan tells which.
             return Err(io::ErrorKind::NotFound.into());
         }
-        if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.ahead())? {
+        if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.sent())? {
             reading.reader.reopen(reading.checkpoint.reached, buffer);
             self.opened_at(opened);
             return Ok(());
@@ -267,9 +267,9 @@ impl TailedFile {
 }
 
 /// Whether the file has everything that was read and sent of it. `buffer` is open at `reached`.
-fn holds(path: &Path, buffer: &Buffer, reached: &Position, ahead: &Ahead) -> io::Result<bool> {
-    let is_ahead = ahead.reached.offset > reached.offset;
-    Ok(buffer.fits(reached) && (!is_ahead || Buffer::open(path, &ahead.reached)?.0.fits(&ahead.reached)))
+fn holds(path: &Path, buffer: &Buffer, reached: &Position, sent: &SentPosition) -> io::Result<bool> {
+    let is_sent_further = sent.reached.offset > reached.offset;
+    Ok(buffer.fits(reached) && (!is_sent_further || Buffer::open(path, &sent.reached)?.0.fits(&sent.reached)))
 }
 
 fn unfinished(finish: bool) -> Turn {

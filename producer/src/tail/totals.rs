@@ -13,7 +13,7 @@ const LONGEST_HEADER: usize = 64 << 10;
 
 /// The account of what was read so far. A higher `revision` replaces a lower one.
 pub(crate) fn message(checkpoint: &Checkpoint, mapping: &Mapping, state: FileState, revision: i64) -> Mapped {
-    let Position { row, published, rejected, offset, .. } = checkpoint.told();
+    let Position { row, published, rejected, offset, .. } = checkpoint.farthest();
     let message = FileMessage {
         v: VERSION,
         file_id: checkpoint.file_id,

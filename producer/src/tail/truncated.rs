@@ -23,7 +23,7 @@ pub(super) fn truncate(
 
 /// The accounts that the stream may lack: a crash, or the loss of the stream, came in between.
 pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
-    for checkpoint in context.store.open_files(|checkpoint| checkpoint.owes_account) {
+    for checkpoint in context.store.open_files(|checkpoint| checkpoint.totals_pending) {
         tell(context, &checkpoint, chunk)?;
     }
     Ok(())

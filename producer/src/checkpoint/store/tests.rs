@@ -8,8 +8,8 @@ fn checkpoint(offset: u64) -> Checkpoint {
     checkpoint
 }
 
-fn sent(offset: u64) -> Ahead {
-    Ahead { cuts: vec![offset], ..Ahead::of(&checkpoint(offset)) }
+fn sent(offset: u64) -> SentPosition {
+    SentPosition { forced_ends: vec![offset], ..SentPosition::of(&checkpoint(offset)) }
 }
 
 #[test]
@@ -48,10 +48,10 @@ fn rows_on_their_way_count_for_a_truncated_file_until_its_account_is_acknowledge
     store.advance(checkpoint(20)).unwrap();
     store.flush().unwrap();
     let kept = || Store::open(dir.path()).unwrap().of_file(FileId::from(42)).unwrap().unwrap();
-    assert_eq!((kept().state, kept().owes_account, kept().reached.offset), (State::Truncated, true, 20));
+    assert_eq!((kept().state, kept().totals_pending, kept().reached.offset), (State::Truncated, true, 20));
     store.advance(Checkpoint { state: State::Truncated, ..checkpoint(30) }).unwrap();
     store.flush().unwrap();
-    assert_eq!((kept().state, kept().owes_account, kept().reached.offset), (State::Truncated, false, 30));
+    assert_eq!((kept().state, kept().totals_pending, kept().reached.offset), (State::Truncated, false, 30));
     // Whatever comes later is of no file any more.
     store.advance(checkpoint(40)).unwrap();
     assert_eq!(store.of_file(FileId::from(42)).unwrap().unwrap().reached.offset, 30);
@@ -70,8 +70,8 @@ fn a_loss_rewinds_what_can_be_read_and_owes_the_accounts_of_the_rest() {
     assert_eq!(store.rewind().unwrap(), Rewound { files: 1, truncated: 1 });
     let of = |id| Store::open(dir.path()).unwrap().of_file(FileId::from(id)).unwrap().unwrap();
     assert_eq!((of(1).reached.offset, of(2).reached.offset, of(3).reached.offset), (0, 10, 10));
-    assert_eq!(of(1).told().offset, 10, "were it gone by now, its account would tell of what it had");
-    assert_eq!((of(2).owes_account, of(3).owes_account), (true, false));
+    assert_eq!(of(1).farthest().offset, 10, "were it gone by now, its account would tell of what it had");
+    assert_eq!((of(2).totals_pending, of(3).totals_pending), (true, false));
 }
 
 #[test]
@@ -192,4 +192,12 @@ fn how_far_rows_were_sent_is_known_as_long_as_the_file_may_be_read_again() {
     store.note_sent(file, &sent(30));
     store.truncate(file).unwrap();
     assert_eq!(store.sent(file).unwrap(), None);
+}
+
+#[test]
+fn keys_of_checkpoints_stay_as_older_versions_wrote_them() {
+    let json = serde_json::to_value(Checkpoint { forced_ends: vec![3], ..checkpoint(5) }).unwrap();
+    assert_eq!((&json["cuts"][0], &json["owes_account"]), (&3.into(), &false.into()));
+    let sent = serde_json::to_value(sent(5)).unwrap();
+    assert_eq!((&sent["cuts"][0], &sent["reached"]["offset"]), (&5.into(), &5.into()));
 }

@@ -9,7 +9,7 @@ use common::printable::Printable;
 use common::wire::FileState;
 
 use super::{Context, TailedFile, Turn, holds};
-use crate::checkpoint::{Ahead, Checkpoint, KNOWN_INCARNATIONS, State};
+use crate::checkpoint::{Checkpoint, KNOWN_INCARNATIONS, SentPosition, State};
 use crate::csv::header::Head;
 use crate::file::buffer::Buffer;
 use crate::file::content::Got;
@@ -124,8 +124,8 @@ impl TailedFile {
         };
         let (buffer, seen) = Buffer::open(&self.path, &known.reached)?;
         let sent = context.store.sent(known.file_id).map_err(io::Error::other)?;
-        let ahead = sent.unwrap_or_else(|| Ahead::of(known));
-        if seen.inode != known.identity.inode || !holds(&self.path, &buffer, &known.reached, &ahead)? {
+        let sent = sent.unwrap_or_else(|| SentPosition::of(known));
+        if seen.inode != known.identity.inode || !holds(&self.path, &buffer, &known.reached, &sent)? {
             return Ok(false);
         }
         let mut checkpoint = known.clone();
@@ -138,7 +138,7 @@ impl TailedFile {
             context.store.put(reading.checkpoint.clone());
         }
         reading.resume(context.mapping_rules.max_payload()).map_err(io::Error::other)?;
-        reading.follow(ahead);
+        reading.resume_sent(sent);
         self.reading = Some(Box::new(reading));
         self.new_file = None;
         Ok(true)
