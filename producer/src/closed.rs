@@ -15,17 +15,17 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{State, Store};
-use crate::wake::Wake;
+use crate::tailer_message::TailerMessage;
 
 /// How often entries are taken out.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Watches until the tailer is gone. A watch that breaks is made anew and reports everything once more, which is
 /// harmless; so is one of before a reconnect, since the server may have lost the bucket, and the watch says nothing.
-pub(crate) async fn watch(nats: Nats, store: Arc<Store>, wakes: mpsc::Sender<Wake>) {
+pub(crate) async fn watch(nats: Nats, store: Arc<Store>, to_tailer: mpsc::Sender<TailerMessage>) {
     let mut connected = nats.connected.clone();
     let mut backoff = Backoff::of_broker();
-    while !wakes.is_closed() {
+    while !to_tailer.is_closed() {
         connected.mark_unchanged();
         if let Ok(bucket) = stream::closed_bucket(&nats.jetstream).await
             && let Ok(mut entries) = bucket.watch_with_history(">").await
@@ -46,12 +46,12 @@ pub(crate) async fn watch(nats: Nats, store: Arc<Store>, wakes: mpsc::Sender<Wak
                 fault::point("closed");
                 let Some((file_id, closed)) = read(&entry) else { continue };
                 received.revisions.insert(file_id, entry.revision);
-                if wakes.send(Wake::Closed(file_id, closed)).await.is_err() {
+                if to_tailer.send(TailerMessage::Closed(file_id, closed)).await.is_err() {
                     return;
                 }
             }
         }
-        backoff.wait(wakes.closed()).await;
+        backoff.wait(to_tailer.closed()).await;
     }
 }
 

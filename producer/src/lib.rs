@@ -7,7 +7,7 @@ mod file;
 mod csv;
 mod map;
 mod file_reader;
-mod wake;
+mod tailer_message;
 mod tail;
 mod publish;
 mod checkpoint;

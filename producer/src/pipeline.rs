@@ -23,8 +23,8 @@ use crate::{archive, closed, lock, purge, rebuild, stream_loss};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
-/// Wake-ups that wait for the tailer.
-const WAKES: usize = 1024;
+/// TailerMessage-ups that wait for the tailer.
+const TAILER_MESSAGES: usize = 1024;
 
 /// How long positions may stay unwritten.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -120,7 +120,7 @@ async fn tail_alone(
     is_set_up.set(true);
     let health = progress.health().clone();
     health.limit(config.health.stall_after);
-    let (wakes, inbox) = mpsc::channel(WAKES);
+    let (to_tailer, inbox) = mpsc::channel(TAILER_MESSAGES);
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
 
     // Tail and map: on one thread, each row is mapped as it is read.
@@ -131,7 +131,7 @@ async fn tail_alone(
 
     // Publish.
     let publisher =
-        Publisher::new(nats.clone(), config.clone(), store.clone(), progress, wakes.clone(), incarnation)
+        Publisher::new(nats.clone(), config.clone(), store.clone(), progress, to_tailer.clone(), incarnation)
             .await?;
     // What fails beside the tailer ends it.
     let part = shutdown.child();
@@ -140,7 +140,7 @@ async fn tail_alone(
 
     // Checkpoint, and what comes back from the consumer.
     let mut aids = JoinSet::new();
-    aids.spawn(closed::watch(nats.clone(), store.clone(), wakes.clone()));
+    aids.spawn(closed::watch(nats.clone(), store.clone(), to_tailer.clone()));
     aids.spawn(purge::run(nats, events, config.stream.clone()));
     let flushing = health.pulse("checkpoint", FLUSH);
     aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every, flushing));
@@ -148,7 +148,7 @@ async fn tail_alone(
 
     let (landing, of_tailer) = (landing.to_owned(), part.clone());
     let mut tailing = tokio::task::spawn_blocking(move || {
-        tail::run(context, &landing, (wakes, inbox), to_publisher, ending, pulse, &of_tailer)
+        tail::run(context, &landing, (to_tailer, inbox), to_publisher, ending, pulse, &of_tailer)
     });
     let ended = tokio::select! {
         outcome = &mut tailing => Ok(outcome?),

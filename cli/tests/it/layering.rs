@@ -23,7 +23,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
         "producer",
         &["ledger", "consumer", "cli", "sqlx"],
         &[
-            &["csv", "file", "land", "lock", "progress", "purge", "wake"],
+            &["csv", "file", "land", "lock", "progress", "purge", "tailer_message"],
             &["generate", "map"],
             &["file_reader"],
             &["checkpoint"],

@@ -31,7 +31,7 @@ use crate::file::identity::hash;
 use crate::map::Mapped;
 use crate::progress::Progress;
 use crate::tail::Chunk;
-use crate::wake::Wake;
+use crate::tailer_message::TailerMessage;
 use in_flight::InFlight;
 use pub_ack::{Answer, Why};
 use refused::Refused;
@@ -66,7 +66,7 @@ pub(crate) struct Publisher {
     /// Where positions go; none where no file is read on.
     store: Option<Arc<Store>>,
     progress: Arc<Progress>,
-    wakes: mpsc::Sender<Wake>,
+    wakes: mpsc::Sender<TailerMessage>,
     pulse: Pulse,
     /// `prefix.` before a message's number.
     inbox: String,
@@ -102,7 +102,7 @@ impl Publisher {
         config: Config,
         store: impl Into<Option<Arc<Store>>>,
         progress: Arc<Progress>,
-        wakes: mpsc::Sender<Wake>,
+        wakes: mpsc::Sender<TailerMessage>,
         stream: Incarnation,
     ) -> Result<Self, Error> {
         let prefix = nats.client.new_inbox();

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{Error, Publisher};
 use crate::stream_loss;
 use crate::tail::Chunk;
-use crate::wake::Wake;
+use crate::tailer_message::TailerMessage;
 
 impl Publisher {
     /// After a reconnect no acknowledgement of before will come, and a stream that is gone has to be made again. Either
@@ -52,7 +52,7 @@ impl Publisher {
         self.backlog.clear();
         self.in_flight.clear();
         self.refused = None;
-        let rewind = Wake::Rewind(self.generation);
+        let rewind = TailerMessage::Rewind(self.generation);
         // The tailer may itself be waiting for room; what it gives until it has read this is void.
         let send = self.wakes.send(rewind);
         tokio::pin!(send);

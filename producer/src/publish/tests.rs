@@ -41,7 +41,7 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
 
     nats.jetstream.delete_stream(stream::STREAM).await.unwrap();
     let woken = tokio::time::timeout(DEADLINE, woken.recv()).await.expect("the loss is noticed");
-    assert!(matches!(woken, Some(Wake::Rewind(1))));
+    assert!(matches!(woken, Some(TailerMessage::Rewind(1))));
     sender.send(chunk(0, 6)).await.unwrap();
     sender.send(chunk(1, 1)).await.unwrap();
     drop(sender);
@@ -60,7 +60,7 @@ struct Unanswered {
     progress: Arc<Progress>,
     shutdown: Shutdown,
     _chunks: mpsc::Sender<Chunk>,
-    _woken: mpsc::Receiver<Wake>,
+    _woken: mpsc::Receiver<TailerMessage>,
     publishing: JoinHandle<Result<(), Error>>,
 }
 

@@ -1,9 +1,9 @@
-//! Follows the files of one directory. What enters are wake-ups and files, what leaves are chunks of messages.
+//! Tails the files of one directory. What enters are files and messages to the tailer, what leaves are chunks.
 //!
-//! All of it runs on one blocking thread: file systems have no waiting that an async runtime could use, and a
-//! full channel to `publish` is what holds the reading back.
+//! All of it runs on one blocking thread, since file systems have no asynchronous reads. While the channel to `publish`
+//! is full, nothing is read.
 
-mod watch; // notifications -> wakes
+mod watch; // notifications -> messages to the tailer
 mod scan; // a directory -> files
 pub(crate) mod tailed_file; // one file over time
 pub(crate) mod reading; // rows -> chunks of messages
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint;
-use crate::wake::Wake;
+use crate::tailer_message::TailerMessage;
 pub(crate) use reading::Chunk;
 pub(crate) use tailed_file::Context;
 use tailer::Tailer;
@@ -27,7 +27,6 @@ use tailer::Tailer;
 /// Why tailing ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A position could not be kept.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
 }
@@ -35,26 +34,26 @@ pub enum Error {
 /// What is left when tailing ends.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The files that were met, whether they were read in this run or before.
+    /// The files that were found, whether they were read in this run or before.
     pub files: Vec<FileId>,
-    /// Files that cannot be read as they are, with a sentence that says why.
+    /// Files that cannot be read as they are, with the reason.
     pub parked: Vec<(PathBuf, String)>,
-    /// Files whose rows are not all known to be in a table.
+    /// How many files are not closed.
     pub open: usize,
 }
 
-/// Follows `landing` until `shutdown` drains, or, once `ending` is cancelled, until every file that is there then is
+/// Tails `landing` until `shutdown` drains, or, once `ending` is cancelled, until every file that is there then is
 /// closed.
 pub(crate) fn run(
     context: Context,
     landing: &Path,
-    (wakes, inbox): (mpsc::Sender<Wake>, mpsc::Receiver<Wake>),
+    (to_tailer, inbox): (mpsc::Sender<TailerMessage>, mpsc::Receiver<TailerMessage>),
     chunks: mpsc::Sender<Chunk>,
     ending: CancellationToken,
     pulse: Pulse,
     shutdown: &Shutdown,
 ) -> Result<Outcome, Error> {
-    // Kept until the end: dropping it ends the notifications.
-    let _watcher = watch::watch(landing, wakes);
+    // Dropping it ends the notifications.
+    let _watcher = watch::watch(landing, to_tailer);
     Tailer::new(context, landing, inbox, chunks, ending, pulse).run(shutdown)
 }

@@ -1,4 +1,4 @@
-//! A file that is read on from its checkpoint. What enters are rows, what leaves is a [`Chunk`].
+//! A file that is read from its checkpoint on. What enters are rows, what leaves is a [`Chunk`].
 
 use std::sync::Arc;
 
@@ -12,54 +12,51 @@ use crate::file_reader::{FileReader, Row};
 use crate::map::{Limits, Mapped, Mapping};
 use crate::tail::totals;
 
-/// What one turn at a file brought, in the file's order.
+/// Messages in the order of their rows, and the positions behind them.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    /// Counts the times that everything is read again; a chunk from before is void.
+    /// Counts how often everything has been read again; chunks of an earlier generation are dropped.
     pub generation: u64,
     pub messages: Vec<Mapped>,
-    /// Where files stand once all messages are acknowledged.
+    /// What becomes the checkpoint of each file once all messages are acknowledged.
     pub marks: Vec<Checkpoint>,
 }
 
 impl Chunk {
-    /// Takes over what another one brought, behind what is there.
     pub(crate) fn append(&mut self, other: Self) {
         self.messages.extend(other.messages);
         self.marks.extend(other.marks);
     }
 
-    /// Whether it brings nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.marks.is_empty()
     }
 
-    /// The size of its messages, in bytes.
+    /// Of its messages.
     pub(crate) fn bytes(&self) -> usize {
         self.messages.iter().map(|message| message.payload.len()).sum()
     }
 }
 
-/// A file whose header is known.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub checkpoint: Checkpoint,
     pub reader: FileReader,
-    /// The final totals that were sent last, where nothing was read since.
+    /// The final totals, if they were sent and nothing was read since.
     pub announced: Option<Totals>,
-    /// How far rows were sent, which after a crash or a loss is beyond where reading stands.
+    /// After a crash or a loss it is behind the position of `reader`.
     sent: SentPosition,
-    is_noted: bool,
-    /// The largest message that can be sent now, in bytes, and the one that was larger.
+    is_sent_noted: bool,
+    /// The largest message that can be sent now, in bytes, and the row that is larger.
     sendable: usize,
     held: Option<TooLarge>,
-    /// Rejected rows that were told, and the first one after them.
+    /// How many rejected rows were logged, and the first one since.
     rejected_before: i64,
     first_rejected: Option<String>,
 }
 
-/// A row whose message was within the limit of the file, and is beyond what the broker takes now. It has to stay the row
-/// that it is, so it waits.
+/// A row whose message was within the limit of the file, and is larger than what the broker takes now. It must not be
+/// rejected, since it may have been sent before, so it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "row {row} makes a message of {size} bytes; the broker's max_payload was {then} when the file was first read, and \
@@ -72,18 +69,17 @@ pub(crate) struct TooLarge {
     now: usize,
 }
 
-/// The totals of a file that was read to its end, and which end that was.
+/// The totals of a file that was read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub revision: i64,
     pub rows_read: i64,
-    /// The file before its end was read. Whatever has been written to it since was perhaps not read.
+    /// The file before its end was read. What has been written to it since may not have been read.
     pub file: FileStat,
 }
 
 impl Reading {
-    /// Reads on where `checkpoint` stands and `buffer` is open, within the limits that are pinned there; within those of
-    /// `now` where there are none.
+    /// Reads on at the position of `checkpoint`, where `buffer` is open. The limits are those that are pinned, or `now`.
     pub(crate) fn new(
         mut checkpoint: Checkpoint,
         mapping: &Arc<Mapping>,
@@ -94,7 +90,7 @@ impl Reading {
         Self {
             reader: FileReader::new(checkpoint.row_format(mapping, now), checkpoint.reached, buffer),
             sent: SentPosition::of(&checkpoint),
-            is_noted: true,
+            is_sent_noted: true,
             rejected_before: checkpoint.reached.rejected,
             first_rejected: None,
             announced: None,
@@ -104,8 +100,8 @@ impl Reading {
         }
     }
 
-    /// The file is about to be opened again, while the broker takes messages of `sendable` bytes. Fails while the next row
-    /// is larger.
+    /// To be called before the file is opened again, while the broker takes messages of `sendable` bytes. Fails while the
+    /// next row is larger.
     pub(crate) fn resume(&mut self, sendable: usize) -> Result<(), TooLarge> {
         self.sendable = sendable;
         match self.held.take() {
@@ -127,7 +123,7 @@ impl Reading {
         self.rejected_before = 0;
     }
 
-    /// Takes over how far rows were sent before.
+    /// Adopts the position up to which rows were sent by an earlier process.
     pub(crate) fn resume_sent(&mut self, sent: SentPosition) {
         if sent.reached.offset > self.sent.reached.offset {
             self.checkpoint.forced_ends.clone_from(&sent.forced_ends);
@@ -136,20 +132,19 @@ impl Reading {
         }
     }
 
-    /// How far rows were sent, whenever that was.
     pub(crate) fn sent(&self) -> &SentPosition {
         &self.sent
     }
 
-    /// Notes how far rows are sent, before they are.
+    /// To be called before the rows are sent.
     pub(crate) fn note_sent(&mut self, store: &Store) {
-        if !std::mem::replace(&mut self.is_noted, true) {
+        if !std::mem::replace(&mut self.is_sent_noted, true) {
             store.note_sent(self.checkpoint.file_id, &self.sent);
         }
     }
 
-    /// Takes every row whose end is at hand; with `finish` the end of the bytes at hand is a line end too. Ends before a
-    /// row that cannot be sent; the rows before it are in the chunk.
+    /// Adds every row that is complete to `chunk`; with `finish` the end of the bytes that were read is a line end too.
+    /// Stops before a row that cannot be sent.
     pub(crate) fn take(&mut self, finish: bool, written_us: i64, chunk: &mut Chunk) -> Result<(), TooLarge> {
         self.reader.written_us = written_us;
         let taken = self.rows(finish, chunk);
@@ -159,14 +154,14 @@ impl Reading {
         }
         self.checkpoint.reached = reached;
         self.announced = None;
-        self.pin();
+        self.pin_time_form();
         if reached.offset > self.sent.reached.offset {
             if finish && self.reader.ends_within_line() {
                 self.reader.forced_ends.push(reached.offset);
                 self.checkpoint.forced_ends.push(reached.offset);
             }
             self.sent = SentPosition::of(&self.checkpoint);
-            self.is_noted = false;
+            self.is_sent_noted = false;
         }
         chunk.marks.push(self.checkpoint.clone());
         taken
@@ -190,21 +185,21 @@ impl Reading {
         Ok(())
     }
 
-    /// Sends the account of what was read so far.
+    /// Adds the totals of what was read so far.
     pub(crate) fn announce(&mut self, state: FileState, revision: i64, chunk: &mut Chunk) {
         self.checkpoint.revision = revision;
         chunk.messages.push(totals::message(&self.checkpoint, self.reader.mapping(), state, revision));
     }
 
-    /// Sends the final totals of a file that was read to its end, and which was as `file` before.
+    /// Adds the final totals of a file that was read to its end. `file` is how it was before.
     pub(crate) fn announce_end(&mut self, file: FileStat, revision: i64, chunk: &mut Chunk) {
         self.announce(FileState::Finished, revision, chunk);
         self.announced = Some(Totals { revision, rows_read: self.checkpoint.reached.row, file });
-        self.tell_rejected();
+        self.log_rejected();
     }
 
-    /// The mapping learns the form of times from the first row, and the checkpoint must know it too.
-    fn pin(&mut self) {
+    /// The first row settles the form of times, which has to be in the checkpoint.
+    fn pin_time_form(&mut self) {
         let mapping = self.reader.mapping();
         let pinned =
             self.checkpoint.mapping.as_ref().is_some_and(|pinned| pinned.time_form == mapping.time_form);
@@ -213,12 +208,12 @@ impl Reading {
         }
     }
 
-    fn tell_rejected(&mut self) {
+    fn log_rejected(&mut self) {
         let rejected = self.checkpoint.reached.rejected;
         if rejected > std::mem::replace(&mut self.rejected_before, rejected) {
             let file = Printable(self.checkpoint.path.display());
             let first = self.first_rejected.take().unwrap_or_default();
-            tracing::warn!(%file, rejected, rows = self.checkpoint.reached.row, first, "has rows that are no events");
+            tracing::warn!(%file, rejected, rows = self.checkpoint.reached.row, first, "has rejected rows");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What files there are: `*.csv` and `*.tsv`, each also with `.gz` or `.zst`. Others, and links, are logged once and left
-//! alone.
+//! Lists the files of a directory: `*.csv` and `*.tsv`, each also with `.gz` or `.zst`. Others, and links, are logged once
+//! and ignored.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -15,14 +15,14 @@ use crate::file::links::Link;
 /// Endings of the files that are read.
 const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"];
 
-/// What one look at a directory has found.
+/// The result of one scan.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Files that are to be read, the oldest first.
     pub files: Vec<(PathBuf, FileStat)>,
     /// Symbolic links that are not read, with the reason.
     pub refused: Vec<(PathBuf, String)>,
-    /// Entries that are there and cannot be looked at.
+    /// Entries whose metadata cannot be read.
     unseen: HashSet<PathBuf>,
     places: HashMap<PathBuf, u64>,
     inodes: HashSet<u64>,
@@ -34,7 +34,7 @@ impl Found {
         self.places.get(path) == Some(&inode) || self.unseen.contains(path)
     }
 
-    /// Whether there is a file, a link that is not read, or an entry that cannot be looked at, of this name.
+    /// Whether there is a file, a link that is not read, or an unreadable entry of this name.
     pub(crate) fn has(&self, path: &Path) -> bool {
         self.places.contains_key(path)
             || self.unseen.contains(path)
@@ -47,11 +47,10 @@ impl Found {
     }
 }
 
-/// Looks through one directory.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     dir: PathBuf,
-    /// Names of entries that are there and were logged.
+    /// Names of entries that were logged and are still there.
     ignored: HashSet<OsString>,
     unreadable: bool,
 }
@@ -61,7 +60,7 @@ impl Scanner {
         Self { dir: dir.to_owned(), ignored: HashSet::new(), unreadable: false }
     }
 
-    /// What there is; `None` while the directory cannot be read.
+    /// `None` while the directory cannot be read, which is logged.
     pub(crate) fn scan(&mut self) -> Option<Found> {
         match self.list() {
             Ok(found) => {
@@ -79,23 +78,22 @@ impl Scanner {
         }
     }
 
-    /// What there is.
     pub(crate) fn list(&mut self) -> io::Result<Found> {
         self.list_by(DirEntry::metadata)
     }
 
-    /// `look` does not follow links.
-    fn list_by(&mut self, look: impl Fn(&DirEntry) -> io::Result<Metadata>) -> io::Result<Found> {
+    /// `metadata` must not follow links.
+    fn list_by(&mut self, metadata: impl Fn(&DirEntry) -> io::Result<Metadata>) -> io::Result<Found> {
         let mut found = Found::default();
         let mut names = HashSet::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let path = entry.path();
-            let looked = look(&entry);
+            let metadata = metadata(&entry);
             if self.ignored.contains(&entry.file_name()) {
                 names.insert(entry.file_name());
             }
-            match looked {
+            match metadata {
                 Ok(metadata) if metadata.is_symlink() => self.link(path, &mut found),
                 Ok(metadata) if metadata.is_file() && self.wants(&path) => {
                     found.files.push((path, FileStat::from(&metadata)));
@@ -103,14 +101,13 @@ impl Scanner {
                 Err(error) if error.kind() != io::ErrorKind::NotFound && self.wants(&path) => {
                     found.unseen.insert(path);
                 }
-                // A file that goes away between the two calls is none.
+                // A file that is removed between the two calls does not count.
                 _ => {}
             }
         }
-        // Of names that went away nothing is kept.
         self.ignored.retain(|name| names.contains(name) || self.dir.join(name).symlink_metadata().is_ok());
-        found.files.sort_by(|(a, seen_a), (b, seen_b)| (seen_a.written_us, a).cmp(&(seen_b.written_us, b)));
-        found.places = found.files.iter().map(|(path, seen)| (path.clone(), seen.inode)).collect();
+        found.files.sort_by(|(a, stat_a), (b, stat_b)| (stat_a.written_us, a).cmp(&(stat_b.written_us, b)));
+        found.places = found.files.iter().map(|(path, stat)| (path.clone(), stat.inode)).collect();
         found.inodes = found.places.values().copied().collect();
         Ok(found)
     }
@@ -131,7 +128,7 @@ impl Scanner {
     pub(crate) fn wants(&mut self, path: &Path) -> bool {
         let wanted = is_read(path);
         if !wanted
-            && !is_passed_over(path)
+            && !is_skipped(path)
             && self.ignored.insert(path.file_name().unwrap_or_default().to_owned())
         {
             tracing::warn!(
@@ -143,14 +140,13 @@ impl Scanner {
     }
 }
 
-/// Whether files of this name are read.
 fn is_read(path: &Path) -> bool {
     let lower = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    !is_passed_over(path) && ENDINGS.iter().any(|ending| lower.ends_with(ending))
+    !is_skipped(path) && ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
 
-/// Whether a name says that its file is hidden, or not complete.
-fn is_passed_over(path: &Path) -> bool {
+/// Whether the file is hidden, or not complete yet.
+fn is_skipped(path: &Path) -> bool {
     let is_hidden = path.file_name().unwrap_or_default().to_string_lossy().starts_with('.');
     is_hidden || path.extension().is_some_and(|extension| extension == "part")
 }
@@ -181,7 +177,7 @@ mod tests {
             names(found.files.iter().map(|(path, _)| path)),
             ["a.csv", "b.TSV", "c.csv.gz", "g.tsv.zst"]
         );
-        // Hidden files, and those that are not complete yet, are no mistake that somebody has to know of.
+        // Hidden files, and those that are not complete yet, are not logged.
         assert_eq!(scanner.ignored, HashSet::from(["f.txt".into()]));
     }
 
@@ -191,9 +187,9 @@ mod tests {
         let path = dir.path().join("a.csv");
         fs::write(&path, "x").unwrap();
         let found = Scanner::new(dir.path()).list().unwrap();
-        let [(_, seen)] = &found.files[..] else { panic!("there is one file: {found:?}") };
-        assert!(found.is_at(&path, seen.inode) && found.has(&path) && found.may_have(seen.inode));
-        assert!(!found.is_at(&path, seen.inode + 1) && !found.may_have(seen.inode + 1));
+        let [(_, stat)] = &found.files[..] else { panic!("there is one file: {found:?}") };
+        assert!(found.is_at(&path, stat.inode) && found.has(&path) && found.may_have(stat.inode));
+        assert!(!found.is_at(&path, stat.inode + 1) && !found.may_have(stat.inode + 1));
         assert!(!found.has(&dir.path().join("b.csv")));
     }
 
@@ -203,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_looked_at_is_not_gone() {
+    fn a_file_whose_metadata_cannot_be_read_is_not_gone() {
         let dir = tempfile::tempdir().unwrap();
         let hidden = dir.path().join("a.csv");
         fs::write(&hidden, "x").unwrap();

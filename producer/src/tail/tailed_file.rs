@@ -1,4 +1,4 @@
-//! One file that is followed: which file it is, opened where it was left, read to its end for now.
+//! One file of the landing directory over time: which file it is, opened at its checkpoint, read to its current end.
 
 mod identify;
 
@@ -34,114 +34,117 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// As [`Store::next_revision`].
     fn next_revision(&self) -> io::Result<i64> {
         self.store.next_revision(self.clock).map_err(io::Error::other)
     }
 }
 
-/// How a turn ended.
+/// What to expect of a file after some of it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum ReadState {
     /// There may be more to read at once.
     More,
-    /// The end for now: nothing more until the file changes or counts as finished.
+    /// The end was reached: there is nothing more until the file changes or counts as finished.
     Waiting,
-    /// All rows and the account are on their way: nothing more until the file changes or is closed.
+    /// All rows and the totals are in the chunk: there is nothing more until the file changes or is closed.
     Announced,
     /// The file was closed before and has not changed.
     Done,
-    /// The end, and there is no header: no byte yet, or nothing but blank lines and comments.
+    /// The end was reached, and there is no header: the file is empty, or has only blank lines and comments.
     Empty,
-    /// It cannot be read as it is; the sentence says why.
+    /// It cannot be read as it is, for this reason.
     Parked(String),
 }
 
-/// A file that is followed.
 #[derive(Debug)]
 pub(crate) struct TailedFile {
     pub path: PathBuf,
-    /// The file when it was looked at last.
-    pub seen: FileStat,
-    /// Since when it has been so, or reading it failed.
+    /// As of the last check.
+    pub stat: FileStat,
+    /// Since when `stat` has been the same, or reading failed.
     quiet_since: Instant,
-    /// The file before the first byte was read since it was opened.
+    /// The file when it was opened, before its first byte was read.
     opened: FileStat,
     /// Whether it is in the tailer's queue already.
     pub is_queued: bool,
-    /// Set once header and first record were there.
+    /// Set once header and first record are complete.
     pub reading: Option<Box<Reading>>,
-    /// Set while it is open without a header.
+    /// Set while the file is open and its header is not complete.
     new_file: Option<NewFile>,
 }
 
 impl TailedFile {
-    pub(crate) fn new(path: PathBuf, seen: FileStat) -> Self {
+    pub(crate) fn new(path: PathBuf, stat: FileStat) -> Self {
         Self {
             path,
-            seen,
+            stat,
             quiet_since: Instant::now(),
-            opened: seen,
+            opened: stat,
             is_queued: false,
             reading: None,
             new_file: None,
         }
     }
 
-    /// Takes note of how the file is now; whether that is something new.
-    pub(crate) fn look(&mut self, seen: FileStat) -> bool {
-        let is_new = self.seen != seen;
+    /// Returns whether the file has changed.
+    pub(crate) fn update_stat(&mut self, stat: FileStat) -> bool {
+        let is_new = self.stat != stat;
         if is_new {
-            self.seen = seen;
+            self.stat = stat;
             self.quiet_since = Instant::now();
         }
         is_new
     }
 
-    /// Lets the file count as quiet from now on, so that it is tried again later.
-    pub(crate) fn put_off(&mut self) {
+    /// Delays the next attempt by `tail.finish_after`.
+    pub(crate) fn restart_quiet_period(&mut self) {
         self.quiet_since = Instant::now();
     }
 
-    /// How long it is until the file counts as quiet, if nothing happens to it. What counts is for how long it was
-    /// seen to be the same here: its times are told by the clock of another machine, or by whoever has set them.
+    /// How long it takes until the file counts as quiet, if it does not change. This is measured by how long it has been
+    /// the same here, since its modification time may come from the clock of another machine, or be set by a user.
     pub(crate) fn quiet_in(&self, context: &Context) -> Duration {
         context.config.tail.finish_after.saturating_sub(self.quiet_since.elapsed())
     }
 
-    /// Under which id its rows go, once that is settled.
+    /// `None` until the header is complete.
     pub(crate) fn file_id(&self) -> Option<FileId> {
         self.reading.as_ref().map(|reading| reading.checkpoint.file_id)
     }
 
-    /// Reads and maps some of the file. Where it is quiet, or `is_ending`, its end is its end: a last line without line
-    /// end is a record, and the account follows the last row.
-    pub(crate) fn turn(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
-        let turn = match self.read(context, is_ending, chunk) {
-            // Only a compressed file ends unexpectedly, here while what was read before is passed over.
+    /// Reads and maps some of the file. If it is quiet, or `is_ending`, the end of the file is final: a last line without
+    /// line end is a record, and the totals follow the last row.
+    pub(crate) fn read(
+        &mut self,
+        context: &Context,
+        is_ending: bool,
+        chunk: &mut Chunk,
+    ) -> io::Result<ReadState> {
+        let state = match self.read_open(context, is_ending, chunk) {
+            // Only a compressed file ends unexpectedly, here while bytes that were read before are skipped.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Ok(unfinished(is_ending || self.quiet_in(context).is_zero()))
             }
             // Until it changes it would fail again.
-            Err(error) if compressed::is_damaged(&error) => Ok(Turn::Parked(error.to_string())),
-            // Opened again, it shows what it is now.
+            Err(error) if compressed::is_damaged(&error) => Ok(ReadState::Parked(error.to_string())),
+            // It is opened again, and identified by what it contains now.
             Err(error) if content::is_rewritten(&error) => {
                 self.close();
-                Ok(Turn::More)
+                Ok(ReadState::More)
             }
-            turn => turn,
+            state => state,
         };
-        if !matches!(turn, Ok(Turn::More)) {
+        if !matches!(state, Ok(ReadState::More)) {
             self.close();
         }
         if let Some(reading) = &mut self.reading {
             reading.note_sent(&context.store);
         }
-        turn
+        state
     }
 
-    /// Ends the account of a file that is gone, or another one, before it was closed.
-    pub(crate) fn end(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
+    /// Sends the totals of a file that was removed or rewritten before it was closed.
+    pub(crate) fn truncate(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
         self.close();
         if let Some(reading) = &self.reading
             && reading.checkpoint.state == State::Reading
@@ -152,7 +155,7 @@ impl TailedFile {
         Ok(())
     }
 
-    /// Begins again behind the header, unless the file is closed: the stream has lost what was sent.
+    /// Begins again behind the header, unless the file is closed, since the stream has lost what was sent.
     pub(crate) fn rewind(&mut self) -> bool {
         self.close();
         let reading = self.reading.as_mut().filter(|one| one.checkpoint.state == State::Reading);
@@ -166,25 +169,25 @@ impl TailedFile {
         }
     }
 
-    fn read(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<Turn> {
+    fn read_open(&mut self, context: &Context, is_ending: bool, chunk: &mut Chunk) -> io::Result<ReadState> {
         self.open(context, chunk)?;
         let got = self.fill()?;
         let now = FileStat::from(&fs::metadata(&self.path)?);
         if now.inode != self.opened.inode {
             return Err(io::ErrorKind::NotFound.into());
         }
-        // Then that end may not be the end any more, and the system has said so already.
-        let is_written = self.look(now) && got == Got::End;
+        // Then more may follow, and the notification of it has already been received.
+        let is_written = self.update_stat(now) && got == Got::End;
         let finish = !is_written && (is_ending || self.quiet_in(context).is_zero());
-        // A clock that is ahead of ours would have rows written after they are read.
+        // By a clock that is fast, rows would be written after they are read.
         let written_us = now.written_us.min(context.clock.micros());
         let Some(reading) = &mut self.reading else {
             return match self.identify(context, got, finish, chunk)? {
-                Some(turn) => Ok(turn),
-                None if is_written => Ok(self.again()),
-                None if got == Got::More => Ok(Turn::More),
+                Some(state) => Ok(state),
+                None if is_written => Ok(self.reopen_later()),
+                None if got == Got::More => Ok(ReadState::More),
                 None if got == Got::Unfinished => Ok(unfinished(finish)),
-                None => Ok(if finish { Turn::Empty } else { Turn::Waiting }),
+                None => Ok(if finish { ReadState::Empty } else { ReadState::Waiting }),
             };
         };
         if got == Got::More && reading.checkpoint.state == State::Kept {
@@ -193,7 +196,7 @@ impl TailedFile {
         }
         reading.take(finish && got == Got::End, written_us, chunk).map_err(io::Error::other)?;
         match got {
-            Got::More => Ok(Turn::More),
+            Got::More => Ok(ReadState::More),
             Got::Unfinished => {
                 if finish {
                     let revision = context.next_revision()?;
@@ -201,17 +204,17 @@ impl TailedFile {
                 }
                 Ok(unfinished(finish))
             }
-            Got::End if is_written => Ok(self.again()),
-            Got::End if reading.checkpoint.state == State::Kept => Ok(Turn::Done),
+            Got::End if is_written => Ok(self.reopen_later()),
+            Got::End if reading.checkpoint.state == State::Kept => Ok(ReadState::Done),
             Got::End if finish => {
                 reading.announce_end(self.opened, context.next_revision()?, chunk);
-                Ok(Turn::Announced)
+                Ok(ReadState::Announced)
             }
-            Got::End => Ok(Turn::Waiting),
+            Got::End => Ok(ReadState::Waiting),
         }
     }
 
-    /// Opens the file where it was left. One that was rewritten since is another file.
+    /// Opens the file at its checkpoint. One that was rewritten since is a new file.
     fn open(&mut self, context: &Context, chunk: &mut Chunk) -> io::Result<()> {
         if self.is_open() {
             return Ok(());
@@ -225,10 +228,10 @@ impl TailedFile {
         reading.resume(context.mapping_rules.max_payload()).map_err(io::Error::other)?;
         let (buffer, opened) = Buffer::open(&self.path, &reading.checkpoint.reached)?;
         if opened.inode != reading.checkpoint.identity.inode {
-            // Replaced, or renamed and another one made: a scan tells which.
+            // The file was replaced, or renamed: a scan finds out which.
             return Err(io::ErrorKind::NotFound.into());
         }
-        if holds(&self.path, &buffer, &reading.checkpoint.reached, reading.sent())? {
+        if is_unchanged(&self.path, &buffer, &reading.checkpoint.reached, reading.sent())? {
             reading.reader.reopen(reading.checkpoint.reached, buffer);
             self.opened_at(opened);
             return Ok(());
@@ -236,16 +239,16 @@ impl TailedFile {
         tracing::warn!(
             file = %Printable(self.path.display()),
             rows_read = reading.checkpoint.reached.row,
-            "was rewritten: what was read stands and cannot be published again, what is there is a new file"
+            "was rewritten: the rows that were read are kept and cannot be published again, the content is read as a new file"
         );
-        self.end(context, chunk)?;
+        self.truncate(context, chunk)?;
         self.open(context, chunk)
     }
 
-    /// The next turn opens the file anew.
-    fn again(&mut self) -> Turn {
+    /// Lets the next read open the file again.
+    fn reopen_later(&mut self) -> ReadState {
         self.close();
-        Turn::More
+        ReadState::More
     }
 
     fn is_open(&self) -> bool {
@@ -262,16 +265,16 @@ impl TailedFile {
 
     fn opened_at(&mut self, opened: FileStat) {
         self.opened = opened;
-        self.look(opened);
+        self.update_stat(opened);
     }
 }
 
-/// Whether the file has everything that was read and sent of it. `buffer` is open at `reached`.
-fn holds(path: &Path, buffer: &Buffer, reached: &Position, sent: &SentPosition) -> io::Result<bool> {
+/// Whether all bytes that were read and sent are still the same. `buffer` is open at `reached`.
+fn is_unchanged(path: &Path, buffer: &Buffer, reached: &Position, sent: &SentPosition) -> io::Result<bool> {
     let is_sent_further = sent.reached.offset > reached.offset;
     Ok(buffer.fits(reached) && (!is_sent_further || Buffer::open(path, &sent.reached)?.0.fits(&sent.reached)))
 }
 
-fn unfinished(finish: bool) -> Turn {
-    if finish { Turn::Parked(UNFINISHED.to_owned()) } else { Turn::Waiting }
+fn unfinished(finish: bool) -> ReadState {
+    if finish { ReadState::Parked(UNFINISHED.to_owned()) } else { ReadState::Waiting }
 }

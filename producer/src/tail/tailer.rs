@@ -3,7 +3,7 @@
 mod archived;
 mod discovery;
 mod closing;
-mod handing;
+mod sending;
 mod removal;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -23,23 +23,23 @@ use crate::checkpoint;
 use crate::stream_loss;
 use crate::tail::reading::Chunk;
 use crate::tail::scan::Scanner;
-use crate::tail::tailed_file::{Context, TailedFile, Turn};
+use crate::tail::tailed_file::{Context, ReadState, TailedFile};
 use crate::tail::{Error, Outcome};
-use crate::wake::Wake;
+use crate::tailer_message::TailerMessage;
 use archived::Archived;
-use handing::{ENOUGH, RETRY};
+use sending::{RETRY, SEND_FROM_BYTES};
 
-/// How many files are open at the same time; the others wait for their turn.
+/// How many files are open at the same time.
 const OPEN_FILES: usize = 16;
 
-/// Looks follow each other no sooner.
+/// Between two checks of files that are about to be finished.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
-/// What the one blocking thread knows.
+/// The state of the blocking thread.
 pub(super) struct Tailer {
     context: Context,
     scanner: Scanner,
-    inbox: mpsc::Receiver<Wake>,
+    inbox: mpsc::Receiver<TailerMessage>,
     chunks: mpsc::Sender<Chunk>,
     ending: CancellationToken,
     pulse: Pulse,
@@ -48,24 +48,24 @@ pub(super) struct Tailer {
     files: BTreeMap<PathBuf, TailedFile>,
     /// Files that may have something to read, each once.
     ready: VecDeque<PathBuf>,
-    /// Files that were read to their end and do not count as finished yet.
+    /// Files that were read to their current end and do not count as finished yet.
     waiting: HashSet<PathBuf>,
-    /// Files whose account was sent and which are not closed yet.
+    /// Files whose final totals were sent and which are not closed yet.
     announced: HashMap<FileId, PathBuf>,
     parked: BTreeMap<PathBuf, String>,
-    met: HashSet<FileId>,
+    file_ids: HashSet<FileId>,
     /// The latest first.
     archived: VecDeque<Archived>,
-    /// Whether checkpoints may be of files that went away while nobody followed them.
-    may_miss: bool,
+    /// Whether files may have been removed that have a checkpoint and are not tailed.
+    may_be_missing: bool,
     next_scan: Instant,
-    /// What turns brought and is not handed on.
+    /// What was read and is not sent.
     pending: Chunk,
-    /// Whether that cannot be handed on, since positions cannot be written; nothing is read meanwhile.
+    /// Whether it cannot be sent, since positions cannot be written. Nothing is read meanwhile.
     is_held: bool,
-    /// Why nothing can be read any more.
+    /// An error that ends the tailer.
     failed: Option<checkpoint::Error>,
-    /// What the consumer says is closed.
+    /// What the consumer has announced as closed.
     closed: Vec<(FileId, ClosedFile)>,
 }
 
@@ -73,7 +73,7 @@ impl Tailer {
     pub(super) fn new(
         context: Context,
         landing: &Path,
-        inbox: mpsc::Receiver<Wake>,
+        inbox: mpsc::Receiver<TailerMessage>,
         chunks: mpsc::Sender<Chunk>,
         ending: CancellationToken,
         pulse: Pulse,
@@ -92,9 +92,9 @@ impl Tailer {
             waiting: HashSet::new(),
             announced: HashMap::new(),
             parked: BTreeMap::new(),
-            met: HashSet::new(),
+            file_ids: HashSet::new(),
             archived: VecDeque::new(),
-            may_miss: true,
+            may_be_missing: true,
             next_scan: Instant::now(),
             pending: Chunk::default(),
             is_held: false,
@@ -105,7 +105,7 @@ impl Tailer {
 
     pub(super) fn run(mut self, shutdown: &Shutdown) -> Result<Outcome, Error> {
         let runtime = Handle::current();
-        self.tell_owed()?;
+        self.send_pending_totals()?;
         while !shutdown.is_draining() {
             self.pulse.beat();
             if self.ending.is_cancelled() && !self.is_ending {
@@ -116,8 +116,8 @@ impl Tailer {
                     self.make_ready(path);
                 }
             }
-            while let Ok(wake) = self.inbox.try_recv() {
-                self.wake(wake)?;
+            while let Ok(message) = self.inbox.try_recv() {
+                self.receive(message)?;
             }
             let closed = std::mem::take(&mut self.closed);
             self.closed(closed)?;
@@ -125,7 +125,7 @@ impl Tailer {
                 self.scan(false);
                 self.next_scan = Instant::now() + self.context.config.tail.poll;
             }
-            if self.turn().is_err() {
+            if self.read_next().is_err() {
                 break;
             }
             if let Some(error) = self.failed.take() {
@@ -139,35 +139,39 @@ impl Tailer {
                 break;
             }
             let longest = if self.is_held { RETRY } else { self.longest_wait() };
-            let wake = runtime.block_on(async {
+            let message = runtime.block_on(async {
                 tokio::select! {
-                    wake = self.inbox.recv() => wake,
+                    message = self.inbox.recv() => message,
                     () = tokio::time::sleep(longest) => None,
                     () = shutdown.draining() => None,
                     () = self.ending.cancelled(), if !self.is_ending => None,
                 }
             });
-            if let Some(wake) = wake {
-                self.wake(wake)?;
+            if let Some(message) = message {
+                self.receive(message)?;
             }
             self.finish_quiet();
         }
-        // What was read when it was asked to end is on its way.
-        let _ = self.hand_on();
+        // What was read is still sent.
+        let _ = self.send_pending();
         let open = self.announced.len() + self.waiting.len() + self.ready.len();
-        Ok(Outcome { files: self.met.into_iter().collect(), parked: self.parked.into_iter().collect(), open })
+        Ok(Outcome {
+            files: self.file_ids.into_iter().collect(),
+            parked: self.parked.into_iter().collect(),
+            open,
+        })
     }
 
-    fn wake(&mut self, wake: Wake) -> Result<(), Error> {
-        match wake {
-            Wake::Changed(path) => self.changed(&path),
-            Wake::Closed(file_id, closed) => self.closed.push((file_id, closed)),
-            Wake::Rewind(generation) => {
+    fn receive(&mut self, message: TailerMessage) -> Result<(), Error> {
+        match message {
+            TailerMessage::Changed(path) => self.changed(&path),
+            TailerMessage::Closed(file_id, closed) => self.closed.push((file_id, closed)),
+            TailerMessage::Rewind(generation) => {
                 stream_loss::rewind(&self.context.store)?;
                 self.generation = generation;
-                // It would be void: all of it is read again.
+                // All of it is read again.
                 self.pending = Chunk::default();
-                self.tell_owed()?;
+                self.send_pending_totals()?;
                 let mut again = Vec::new();
                 for (path, file) in &mut self.files {
                     if file.rewind() {
@@ -192,61 +196,61 @@ impl Tailer {
         }
     }
 
-    /// Reads some of the next file, and hands on what there is, where that is enough or no other file has more. The error
-    /// says that nobody takes chunks any more.
-    fn turn(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
+    /// Reads some of the next file. Sends what is pending if that is enough, or no other file has more. Fails when the
+    /// publisher has ended.
+    fn read_next(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
         if !self.is_held {
-            self.read();
+            self.read_file();
         }
-        if self.is_held || self.ready.is_empty() || self.pending.bytes() >= ENOUGH {
-            self.hand_on()?;
+        if self.is_held || self.ready.is_empty() || self.pending.bytes() >= SEND_FROM_BYTES {
+            self.send_pending()?;
         }
         Ok(())
     }
 
-    fn read(&mut self) {
+    fn read_file(&mut self) {
         let Some(path) = self.ready.pop_front() else { return };
         let Some(file) = self.files.get_mut(&path) else { return };
         file.is_queued = false;
         fault::hang_thread("tail");
         let mut chunk = Chunk::default();
         let before = file.file_id();
-        let turn = file.turn(&self.context, self.is_ending, &mut chunk);
+        let state = file.read(&self.context, self.is_ending, &mut chunk);
         if let Some(before) = before.filter(|before| file.file_id() != Some(*before)) {
-            // It was rewritten: nobody waits for the end of what it was.
+            // The file was rewritten: the earlier content cannot be closed any more.
             self.announced.remove(&before);
         }
         if let Some(reading) = &file.reading {
-            self.met.insert(reading.checkpoint.file_id);
-            if turn.as_ref().is_ok_and(|turn| *turn == Turn::Announced) {
+            self.file_ids.insert(reading.checkpoint.file_id);
+            if state.as_ref().is_ok_and(|state| *state == ReadState::Announced) {
                 self.announced.insert(reading.checkpoint.file_id, path.clone());
             } else {
                 self.announced.remove(&reading.checkpoint.file_id);
             }
         }
-        match turn {
-            Ok(Turn::More) => {
+        match state {
+            Ok(ReadState::More) => {
                 file.is_queued = true;
                 let at = self.ready.len().min(OPEN_FILES - 1);
                 self.ready.insert(at, path);
             }
-            Ok(Turn::Waiting) => drop(self.waiting.insert(path)),
-            Ok(Turn::Announced | Turn::Done) => drop(self.parked.remove(&path)),
-            Ok(Turn::Empty) => {
+            Ok(ReadState::Waiting) => drop(self.waiting.insert(path)),
+            Ok(ReadState::Announced | ReadState::Done) => drop(self.parked.remove(&path)),
+            Ok(ReadState::Empty) => {
                 drop(self.parked.remove(&path));
                 tracing::info!(file = %Printable(path.display()), "has no header yet, and stays where it is until it has one");
             }
-            Ok(Turn::Parked(why)) => self.park(path, why),
+            Ok(ReadState::Parked(why)) => self.park(path, why),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.next_scan = Instant::now();
                 self.waiting.insert(path);
             }
-            Err(error) if handing::is_damaged(&error) => {
+            Err(error) if sending::is_damaged(&error) => {
                 self.failed = error.into_inner().and_then(|error| error.downcast().ok()).map(|error| *error);
             }
             Err(error) => {
-                // It may pass: a disk that is full, say.
-                file.put_off();
+                // It may be temporary.
+                file.restart_quiet_period();
                 if !self.is_ending {
                     self.waiting.insert(path.clone());
                 }
@@ -256,7 +260,7 @@ impl Tailer {
         self.pending.append(chunk);
     }
 
-    /// Sets a file aside, said once, until it changes. Other files flow on.
+    /// Reads nothing of the file until it changes, and logs why, once.
     fn park(&mut self, path: PathBuf, why: String) {
         if self.parked.get(&path) != Some(&why) {
             tracing::error!("{}: {}", Printable(path.display()), printable(&why));
@@ -264,7 +268,7 @@ impl Tailer {
         }
     }
 
-    /// Files that were quiet for long enough get their last turn.
+    /// Files that were quiet for long enough are read to their final end.
     fn finish_quiet(&mut self) {
         let quiet: Vec<PathBuf> =
             self.waiting.iter().filter(|path| self.quiet_in(path).is_zero()).cloned().collect();

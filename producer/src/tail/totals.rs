@@ -1,4 +1,4 @@
-//! The account of a file: what the ledger is to know of it. A checkpoint enters, a message leaves.
+//! The totals of a file. A checkpoint enters, a message leaves.
 
 use async_nats::Subject;
 use common::stream;
@@ -8,10 +8,10 @@ use crate::checkpoint::Checkpoint;
 use crate::file::Position;
 use crate::map::{Mapped, Mapping};
 
-/// The longest header, in bytes, that an account tells.
+/// The longest header that is sent, in bytes.
 const LONGEST_HEADER: usize = 64 << 10;
 
-/// The account of what was read so far. A higher `revision` replaces a lower one.
+/// The totals of what was read so far. A higher `revision` replaces a lower one.
 pub(crate) fn message(checkpoint: &Checkpoint, mapping: &Mapping, state: FileState, revision: i64) -> Mapped {
     let Position { row, published, rejected, offset, .. } = checkpoint.farthest();
     let message = FileMessage {
@@ -32,7 +32,7 @@ pub(crate) fn message(checkpoint: &Checkpoint, mapping: &Mapping, state: FileSta
     Mapped { subject: Subject::from_static(stream::FILE), payload, rejected: None }
 }
 
-/// The column names, unless they are so long that the account might not fit a message.
+/// Empty if the names are so long that the totals might not fit a message.
 fn header(mapping: &Mapping) -> Vec<String> {
     if mapping.header.iter().map(String::len).sum::<usize>() > LONGEST_HEADER {
         return Vec::new();
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::file::identity::Identity;
 
-    /// The header that the totals of a file tell which has two columns more than `extra`.
-    fn told(extra: &str) -> Vec<String> {
+    /// The header in the totals of a file that has two columns more than `extra`.
+    fn header_sent(extra: &str) -> Vec<String> {
         let identity = Identity { inode: 1, head_length: 1, head_hash: 1, incarnation: 0 };
         let checkpoint = Checkpoint::new(FileId::from(42), identity, Path::new("a.csv"));
         let header = ["event_type", "ts", extra].map(str::to_owned).into();
@@ -64,11 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn totals_tell_the_header_unless_it_is_too_long_for_a_message() {
-        assert_eq!(told("note"), ["event_type", "ts", "note"]);
-        assert_eq!(told("no\0te"), ["event_type", "ts", "no\u{2400}te"]);
+    fn totals_have_the_header_unless_it_is_too_long_for_a_message() {
+        assert_eq!(header_sent("note"), ["event_type", "ts", "note"]);
+        assert_eq!(header_sent("no\0te"), ["event_type", "ts", "no\u{2400}te"]);
         let longest = "x".repeat((64 << 10) - "event_typets".len());
-        assert_eq!(told(&longest)[2], longest);
-        assert!(told(&(longest + "x")).is_empty());
+        assert_eq!(header_sent(&longest)[2], longest);
+        assert!(header_sent(&(longest + "x")).is_empty());
     }
 }

@@ -1,8 +1,9 @@
-//! Files that are gone, or were rewritten, before they were closed: what was read of them stands, and the ledger is
-//! told so. Checkpoints enter, accounts leave, each with the mark behind it that says that it arrived.
+//! Files that were removed or rewritten before they were closed. Their rows are kept, and their totals are sent.
+//! Checkpoints enter, totals leave, each with a mark behind it that is reached when the totals are acknowledged.
 //!
-//! Before it is sent the checkpoint says on disk that an account is owed, so that no crash can lose it; a later start
-//! sends it again. What it tells then is what was acknowledged by the last checkpoint, while more may be in the stream.
+//! Before the totals are sent, the checkpoint on disk notes that they are pending, so that a crash cannot lose them: the
+//! next start sends them again. They then count what was acknowledged by the last checkpoint, while more rows may be in
+//! the stream.
 
 use common::wire::FileState;
 
@@ -11,25 +12,28 @@ use crate::tail::reading::Chunk;
 use crate::tail::tailed_file::Context;
 use crate::tail::totals;
 
-/// Ends the reading of a file, which stands at `checkpoint`.
 pub(super) fn truncate(
     context: &Context,
     checkpoint: &Checkpoint,
     chunk: &mut Chunk,
 ) -> Result<(), checkpoint::Error> {
     context.store.truncate(checkpoint.file_id)?;
-    tell(context, checkpoint, chunk)
+    add_totals(context, checkpoint, chunk)
 }
 
-/// The accounts that the stream may lack: a crash, or the loss of the stream, came in between.
-pub(super) fn tell_owed(context: &Context, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
+/// Totals that may be missing in the stream, after a crash or a loss of data.
+pub(super) fn pending_totals(context: &Context, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
     for checkpoint in context.store.open_files(|checkpoint| checkpoint.totals_pending) {
-        tell(context, &checkpoint, chunk)?;
+        add_totals(context, &checkpoint, chunk)?;
     }
     Ok(())
 }
 
-fn tell(context: &Context, checkpoint: &Checkpoint, chunk: &mut Chunk) -> Result<(), checkpoint::Error> {
+fn add_totals(
+    context: &Context,
+    checkpoint: &Checkpoint,
+    chunk: &mut Chunk,
+) -> Result<(), checkpoint::Error> {
     let Some(mapping) = &checkpoint.mapping else { return Ok(()) };
     let revision = context.store.next_revision(context.clock)?;
     chunk.messages.push(totals::message(checkpoint, mapping, FileState::Truncated, revision));

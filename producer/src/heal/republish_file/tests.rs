@@ -8,7 +8,7 @@ use crate::checkpoint::{State, Store};
 use crate::file::identity::FileStat;
 use crate::map::Mapped;
 use crate::tail::Chunk;
-use crate::tail::tailed_file::{Context, TailedFile, Turn};
+use crate::tail::tailed_file::{Context, ReadState, TailedFile};
 
 const HEADER: &str = "event_type,event_timestamp,price\n";
 const ROWS: &str = "view,2024-03-13 10:21:14,1.50\nclick,soon,1\nview,2024-03-13 10:21:15,19";
@@ -39,14 +39,14 @@ impl Read {
             clock: Clock::System,
             mapping_rules: MappingRules::new(&config, MaxPayload::Is(max_payload)),
         };
-        let seen = FileStat::from(&fs::metadata(&landed).unwrap());
-        let mut followed = TailedFile::new(landed.clone(), seen);
+        let stat = FileStat::from(&fs::metadata(&landed).unwrap());
+        let mut tailed_file = TailedFile::new(landed.clone(), stat);
         let mut chunk = Chunk::default();
-        while followed.turn(&context, true, &mut chunk).unwrap() == Turn::More {}
+        while tailed_file.read(&context, true, &mut chunk).unwrap() == ReadState::More {}
         let target = dir.path().join("archive/a.1.csv");
         fs::create_dir(dir.path().join("archive")).unwrap();
         fs::rename(landed, &target).unwrap();
-        let checkpoint = followed.reading.unwrap().checkpoint;
+        let checkpoint = tailed_file.reading.unwrap().checkpoint;
         let checkpoint = Checkpoint { state: State::Archived { target }, ..checkpoint };
         let mut messages = chunk.messages;
         messages.retain(|message| message.subject.as_str() != common::stream::FILE);

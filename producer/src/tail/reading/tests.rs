@@ -41,8 +41,8 @@ impl Read {
         fs::OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// One turn of the tailer, which opens and closes the file: what became of the rows.
-    fn turn(&mut self, finish: bool, sendable: usize) -> (Vec<bool>, Result<(), TooLarge>) {
+    /// Opens the file, reads it and closes it, as the tailer does. Returns whether each row is an event.
+    fn read(&mut self, finish: bool, sendable: usize) -> (Vec<bool>, Result<(), TooLarge>) {
         let mut rows = Vec::new();
         let taken = self.reading.resume(sendable).and_then(|()| self.take(finish, &mut rows));
         self.reading.reader.close();
@@ -77,7 +77,7 @@ fn a_comment_without_end_is_not_gathered_and_is_no_row_however_it_comes() {
     let before = (HEADER.len() + row("a").len() + 2) as u64;
     for piece in ["x".repeat(500), "x".repeat(1_000_000), "x".repeat(1_000_000)] {
         read.append(&piece);
-        read.turn(true, usize::MAX).1.unwrap();
+        read.read(true, usize::MAX).1.unwrap();
         assert_eq!(
             (read.reading.checkpoint.reached.row, read.reading.checkpoint.reached.offset),
             (1, before)
@@ -85,7 +85,7 @@ fn a_comment_without_end_is_not_gathered_and_is_no_row_however_it_comes() {
     }
     assert!(read.most < 100_000, "{} bytes were at hand", read.most);
     read.append(&("\n# another\n".to_owned() + &row("b") + &row("c")));
-    assert_eq!(read.turn(true, usize::MAX).0, [true, true]);
+    assert_eq!(read.read(true, usize::MAX).0, [true, true]);
     assert_eq!(read.reading.checkpoint.reached.row, 3);
 }
 
@@ -94,19 +94,19 @@ fn rule_limits_are_pinned_and_a_row_that_is_too_large_now_is_read_later() {
     let overlong = "y".repeat(5_000);
     let text = row("a") + &row(&"x".repeat(700)) + &row("b") + &overlong + "\n" + &row("c");
     let mut read = Read::of(&text);
-    let whole = Read::of(&text).turn(true, usize::MAX).0;
+    let whole = Read::of(&text).read(true, usize::MAX).0;
     assert_eq!(whole, [true, true, true, false, true]);
     let offset = (HEADER.len() + row("a").len()) as u64;
     for _ in 0..2 {
-        let (rows, held) = read.turn(true, 600);
+        let (rows, held) = read.read(true, 600);
         assert_eq!((held.unwrap_err().row, read.reading.checkpoint.reached.offset), (2, offset));
         assert!(rows.len() <= 1 && read.reading.checkpoint.reached.row == 1);
     }
     // The overlong line makes the largest message.
-    let (rows, held) = read.turn(true, 1_200);
+    let (rows, held) = read.read(true, 1_200);
     assert_eq!((rows, held.unwrap_err().row), (vec![true, true], 4));
     assert_eq!(read.reading.checkpoint.reached.rejected, 0);
-    assert_eq!(read.turn(true, LIMITS.max_payload), (vec![false, true], Ok(())));
+    assert_eq!(read.read(true, LIMITS.max_payload), (vec![false, true], Ok(())));
     assert_eq!(read.reading.checkpoint.reached.offset, (HEADER.len() + text.len()) as u64);
 }
 

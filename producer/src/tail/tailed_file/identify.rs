@@ -1,4 +1,4 @@
-//! Which file it is that was met: one that was read before, under whatever name, or a new one.
+//! Which file this is: one that was read before, under this or another name, or a new one.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::printable::Printable;
 use common::wire::FileState;
 
-use super::{Context, TailedFile, Turn, holds};
+use super::{Context, ReadState, TailedFile, is_unchanged};
 use crate::checkpoint::{Checkpoint, KNOWN_INCARNATIONS, SentPosition, State};
 use crate::csv::header::Head;
 use crate::file::buffer::Buffer;
@@ -19,34 +19,34 @@ use crate::map::{MappedFile, Unmappable};
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::truncated;
 
-/// How many files of one inode and head are looked for that an earlier store may have known.
+/// How many files of one inode and head are looked up that may have been in a lost store.
 const MOST_INCARNATIONS: u32 = 1_000;
 
 impl TailedFile {
-    /// Settles which file this is as soon as its header and first record are there; `None` until then.
+    /// `None` until header and first record are complete.
     pub(super) fn identify(
         &mut self,
         context: &Context,
         got: Got,
         finish: bool,
         chunk: &mut Chunk,
-    ) -> io::Result<Option<Turn>> {
+    ) -> io::Result<Option<ReadState>> {
         let Some(new_file) = &self.new_file else { return Ok(None) };
         let bytes = new_file.bytes();
         let head = new_file.head(finish && got == Got::End);
         if matches!(head, Ok(None)) && got != Got::End {
             return Ok(None);
         }
-        let mut known = context.store.of_inode(self.seen.inode).map_err(io::Error::other)?;
+        let mut known = context.store.of_inode(self.stat.inode).map_err(io::Error::other)?;
         known.retain(|one| !self.is_elsewhere(one));
         let (fitting, mut others): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|one| one.identity.fits(self.seen.inode, bytes));
+            known.into_iter().partition(|one| one.identity.fits(self.stat.inode, bytes));
         let head = match head {
             Ok(Some(head)) => head,
-            unsettled => {
-                // What it was before, its beginning would still tell.
-                end_others(context, &others, chunk)?;
-                return Ok(unsettled.err().map(Turn::Parked));
+            incomplete => {
+                // A file that is here again would still have its beginning.
+                truncate_others(context, &others, chunk)?;
+                return Ok(incomplete.err().map(ReadState::Parked));
             }
         };
         let archived = fitting.iter().find_map(|one| self.is_archived(one));
@@ -60,24 +60,24 @@ impl TailedFile {
             }
             others.push(one);
         }
-        end_others(context, &others, chunk)?;
-        let Some(new_file) = self.new_file.take() else { return Ok(Some(Turn::More)) };
+        truncate_others(context, &others, chunk)?;
+        let Some(new_file) = self.new_file.take() else { return Ok(Some(ReadState::More)) };
         if let Some(why) = archived {
-            return Ok(Some(Turn::Parked(why)));
+            return Ok(Some(ReadState::Parked(why)));
         }
         if self.path.to_str().is_none() {
-            return Ok(Some(Turn::Parked("its name is not UTF-8; rename it".to_owned())));
+            return Ok(Some(ReadState::Parked("its name is not UTF-8; rename it".to_owned())));
         }
         let identity = Identity {
-            inode: self.seen.inode,
+            inode: self.stat.inode,
             head_length: head.length as u64,
             head_hash: hash(&new_file.bytes()[..head.length]),
             incarnation,
         };
         let identity = self.announced_as(context, identity)?;
         Ok(Some(match self.start(context, identity, new_file, &head, chunk)? {
-            Ok(()) => Turn::More,
-            Err(Unmappable(why)) => Turn::Parked(why),
+            Ok(()) => ReadState::More,
+            Err(Unmappable(why)) => ReadState::Parked(why),
         }))
     }
 
@@ -106,26 +106,26 @@ impl TailedFile {
         let mut reading = Reading::new(checkpoint, &mapping, context.mapping_rules.limits(), buffer);
         context.store.put(reading.checkpoint.clone());
         reading.announce(FileState::Open, revision, chunk);
-        let written_us = self.seen.written_us.min(context.clock.micros());
+        let written_us = self.stat.written_us.min(context.clock.micros());
         reading.take(false, written_us, chunk).map_err(io::Error::other)?;
         tracing::debug!(file = %Printable(self.path.display()), %file_id, source = mapping.source, "reading");
         self.reading = Some(Box::new(reading));
         Ok(Ok(()))
     }
 
-    /// A file that was met before goes on where it was acknowledged. Says no where this is another one after all.
+    /// Resumes a file that was read before where it was acknowledged. Returns false if this is another file.
     fn resume(&mut self, context: &Context, known: &Checkpoint) -> io::Result<bool> {
         let Some(mapping) = &known.mapping else { return Ok(false) };
-        // A move or a removal that did not come about, of a file that has another name by now, is like none.
+        // A move or a removal that was begun and did not happen does not count: the file has another name by now.
         let was_put_away = match known.state {
             State::Reading | State::Kept => false,
             State::Archiving { .. } | State::Copied { .. } | State::Deleting => true,
             State::Archived { .. } | State::Deleted | State::Truncated => return Ok(false),
         };
-        let (buffer, seen) = Buffer::open(&self.path, &known.reached)?;
+        let (buffer, stat) = Buffer::open(&self.path, &known.reached)?;
         let sent = context.store.sent(known.file_id).map_err(io::Error::other)?;
         let sent = sent.unwrap_or_else(|| SentPosition::of(known));
-        if seen.inode != known.identity.inode || !holds(&self.path, &buffer, &known.reached, &sent)? {
+        if stat.inode != known.identity.inode || !is_unchanged(&self.path, &buffer, &known.reached, &sent)? {
             return Ok(false);
         }
         let mut checkpoint = known.clone();
@@ -144,8 +144,8 @@ impl TailedFile {
         Ok(true)
     }
 
-    /// The identity that it had before the checkpoints were lost, where the stream says that it was still being read under
-    /// this name. Its rows are then the rows that they were.
+    /// The identity that the file had before the checkpoints were lost, if it was still being read under this name as
+    /// far as the stream has it. Its rows then keep their origins.
     fn announced_as(&self, context: &Context, new: Identity) -> io::Result<Identity> {
         if context.store.first_incarnation() == 0 {
             return Ok(new);
@@ -160,14 +160,14 @@ impl TailedFile {
             }
         }
         let Some((before, announced)) = latest else { return Ok(new) };
-        let is_it = announced.path.as_deref() == Some(&*self.path) && self.seen.size >= announced.bytes;
+        let is_it = announced.path.as_deref() == Some(&*self.path) && self.stat.size >= announced.bytes;
         if is_it {
             tracing::info!(file = %Printable(self.path.display()), "is read again from its start");
         }
         Ok(if is_it { before } else { new })
     }
 
-    /// Whether a file that has this inode too is another one, on another device, which is still in its place.
+    /// Whether the file with this inode is another one, on another device, and still in its place.
     fn is_elsewhere(&self, known: &Checkpoint) -> bool {
         if !matches!(known.state, State::Reading | State::Kept) {
             return false;
@@ -177,7 +177,7 @@ impl TailedFile {
             .is_ok_and(|there| there.ino() == known.identity.inode && there.dev() != this.dev())
     }
 
-    /// A sentence, where this is only another name of a file that is in the archive.
+    /// The reason, if this is only another name of a file that is in the archive.
     fn is_archived(&self, known: &Checkpoint) -> Option<String> {
         let State::Archived { target } = &known.state else { return None };
         let (this, archived) = (fs::metadata(&self.path).ok()?, fs::metadata(target).ok()?);
@@ -186,14 +186,14 @@ impl TailedFile {
     }
 }
 
-/// Ends the accounts of files that had this inode and were rewritten while nobody looked.
-fn end_others(context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
+/// Sends the totals of files that had this inode and were rewritten while no tailer was running.
+fn truncate_others(context: &Context, others: &[Checkpoint], chunk: &mut Chunk) -> io::Result<()> {
     for other in others.iter().filter(|other| other.state == State::Reading) {
         tracing::warn!(
             file = %Printable(other.path.display()),
             rows_read = other.reached.row,
-            "was rewritten while nobody read it: what was read stands and cannot be published again, \
-             what is there is a new file"
+            "was rewritten while no tailer was running: the rows that were read are kept and cannot be published again, \
+             the content is read as a new file"
         );
         truncated::truncate(context, other, chunk).map_err(io::Error::other)?;
     }

@@ -1,5 +1,5 @@
-//! Files that were archived a moment ago. A writer may still have one open, and go on after a pause that was longer
-//! than `finish_after` and everything behind it; what it writes then stands in the archive, where nobody would read it.
+//! Files that were archived recently. A writer may still have one open, and write to it after a pause that was longer than
+//! `finish_after`. Its rows would then be in the archive, where they are not read.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,10 +11,9 @@ use crate::archive;
 use crate::checkpoint::State;
 use crate::file::identity::FileStat;
 
-/// How many of the latest are looked at.
+/// How many files are checked, the latest ones.
 const LATEST: usize = 256;
 
-/// A file in the archive.
 #[derive(Debug)]
 pub(super) struct Archived {
     file: FileId,
@@ -23,11 +22,11 @@ pub(super) struct Archived {
 }
 
 impl Tailer {
-    /// Goes on looking at a file that was put away, where it is in the archive itself and not a copy.
+    /// Lets a file be checked that was moved to the archive. A copy cannot have an open writer.
     pub(super) fn watch_archived(&mut self, file: FileId, announced: FileStat) {
         let known = self.context.store.of_file(file);
         let Some(checkpoint) =
-            known.inspect_err(|error| tracing::debug!(%error, "is not known")).ok().flatten()
+            known.inspect_err(|error| tracing::debug!(%error, "has no checkpoint")).ok().flatten()
         else {
             return;
         };
@@ -38,8 +37,8 @@ impl Tailer {
         }
     }
 
-    /// Brings those back that have grown; a scan finds them.
-    pub(super) fn look_at_archived(&mut self) {
+    /// Moves files back that have grown; a scan finds them.
+    pub(super) fn check_archived(&mut self) {
         let has_grown = |one: &Archived| archive::has_grown(&one.target, one.announced);
         while let Some(at) = self.archived.iter().position(has_grown) {
             let Some(Archived { file, target, announced }) = self.archived.remove(at) else { return };

@@ -1,4 +1,4 @@
-//! Files of which the consumer says that every row is in a table.
+//! Files that the consumer has announced as closed: every row of them is in a table.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,8 +15,8 @@ use crate::tail::Error;
 use crate::tail::reading::Totals;
 
 impl Tailer {
-    /// Puts the files away of which these are the totals that were announced last and that are still as they were then.
-    /// How they were looked at since does not count: a file that has grown waits for its turn, and is announced again.
+    /// Puts away each file whose latest totals are the closed ones, and which has not changed since they were announced.
+    /// A file that has grown is read on, and announced again.
     pub(super) fn closed(&mut self, closed: Vec<(FileId, ClosedFile)>) -> Result<(), Error> {
         let (files, leaving): (Vec<_>, Vec<_>) =
             closed.into_iter().filter_map(|(file_id, closed)| self.closing(file_id, closed)).unzip();
@@ -27,12 +27,12 @@ impl Tailer {
         let puts =
             archive::put_away(&self.context.store, leaving, config.tail.on_close, &config.archive_dir())?;
         for ((file_id, path, announced), put) in files.into_iter().zip(puts) {
-            self.was_put(file_id, path, announced, put);
+            self.after_put_away(file_id, path, announced, put);
         }
         Ok(())
     }
 
-    /// The file of these totals, which nobody waits for any more, if they are those that were announced last.
+    /// The file, if these are its latest totals. It is no longer waited for.
     fn closing(
         &mut self,
         file_id: FileId,
@@ -48,7 +48,7 @@ impl Tailer {
         Some(((file_id, path, announced), leaving))
     }
 
-    fn was_put(
+    fn after_put_away(
         &mut self,
         file_id: FileId,
         path: PathBuf,
@@ -62,11 +62,11 @@ impl Tailer {
                 }
             }
             Ok(Put::Away) => {
-                self.leave(&path);
+                self.stop_following(&path);
                 self.watch_archived(file_id, announced);
             }
             Ok(Put::Changed) => {
-                // It may have another name now, or another file its name.
+                // The file may have been renamed, or replaced.
                 self.next_scan = Instant::now();
                 self.make_ready(path);
             }

@@ -1,4 +1,4 @@
-//! Files that come, change, are renamed and go away.
+//! Files that are added, changed, renamed or removed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,35 +13,35 @@ use crate::tail::scan::Found;
 use crate::tail::tailed_file::TailedFile;
 
 impl Tailer {
-    /// Looks at one file which the system has spoken of.
+    /// Checks one file, after a notification.
     pub(super) fn changed(&mut self, path: &Path) {
-        let known = self.files.get(path).map(|file| file.seen.inode);
+        let known = self.files.get(path).map(|file| file.stat.inode);
         if known.is_none() && (self.is_ending || !self.scanner.wants(path)) {
             return;
         }
         match std::fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => {
-                let seen = FileStat::from(&metadata);
-                let is_other = known.is_some_and(|inode| inode != seen.inode);
-                let is_followed = || self.files.values().any(|file| file.seen.inode == seen.inode);
-                if is_other || (known.is_none() && is_followed()) {
-                    // A new name of a file that is followed, or another file under its name: a scan tells which.
+                let stat = FileStat::from(&metadata);
+                let is_other = known.is_some_and(|inode| inode != stat.inode);
+                let is_tailed = || self.files.values().any(|file| file.stat.inode == stat.inode);
+                if is_other || (known.is_none() && is_tailed()) {
+                    // A new name of a tailed file, or another file under its name: a scan finds out which.
                     self.next_scan = Instant::now();
                 } else {
-                    self.look(path.to_owned(), seen);
+                    self.check_file(path.to_owned(), stat);
                 }
             }
-            // Gone or renamed: a scan tells which.
+            // Removed or renamed: a scan finds out which.
             _ if known.is_some() => self.next_scan = Instant::now(),
             _ => {}
         }
     }
 
-    /// Looks at all files. `all` makes each of them ready.
+    /// Checks all files. `all` also lets parked ones be read again.
     pub(super) fn scan(&mut self, all: bool) {
-        self.look_at_archived();
+        self.check_archived();
         let Some(mut found) = self.scanner.scan() else { return };
-        if self.files.values().any(|file| !found.may_have(file.seen.inode)) {
+        if self.files.values().any(|file| !found.may_have(file.stat.inode)) {
             // A file that is renamed while the directory is read may be in neither place.
             let Some(again) = self.scanner.scan() else { return };
             found = again;
@@ -52,13 +52,13 @@ impl Tailer {
             self.park(path.clone(), why.clone());
         }
         let mut names: HashMap<u64, PathBuf> =
-            self.files.iter().map(|(path, file)| (file.seen.inode, path.clone())).collect();
-        for (path, seen) in &found.files {
+            self.files.iter().map(|(path, file)| (file.stat.inode, path.clone())).collect();
+        for (path, stat) in &found.files {
             let is_known = self.files.contains_key(path);
             if self.is_ending && !is_known {
                 continue;
             }
-            if let Some(first) = names.get(&seen.inode).filter(|_| !is_known) {
+            if let Some(first) = names.get(&stat.inode).filter(|_| !is_known) {
                 let why = format!(
                     "is the same file as {}, which is read; remove one of the two names",
                     first.display()
@@ -69,19 +69,19 @@ impl Tailer {
             if all && self.parked.contains_key(path) {
                 self.make_ready(path.clone());
             }
-            names.insert(seen.inode, path.clone());
-            self.look(path.clone(), *seen);
+            names.insert(stat.inode, path.clone());
+            self.check_file(path.clone(), *stat);
         }
-        if std::mem::take(&mut self.may_miss) {
-            self.tell_missing(&found);
+        if std::mem::take(&mut self.may_be_missing) {
+            self.truncate_missing(&found);
         }
     }
 
-    fn look(&mut self, path: PathBuf, seen: FileStat) {
+    fn check_file(&mut self, path: PathBuf, stat: FileStat) {
         let is_new = if let Some(file) = self.files.get_mut(&path) {
-            file.look(seen)
+            file.update_stat(stat)
         } else {
-            let file = TailedFile::new(path.clone(), seen);
+            let file = TailedFile::new(path.clone(), stat);
             self.files.insert(path.clone(), file);
             true
         };
@@ -90,28 +90,28 @@ impl Tailer {
         }
     }
 
-    /// Files that are no longer where they were: renamed, also to the name of another one, or gone.
+    /// Files that are no longer in their place: renamed, also to the name of another one, or removed.
     fn follow_moves(&mut self, found: &Found) {
         let moved: Vec<PathBuf> = self
             .files
             .iter()
-            .filter(|(path, file)| !found.is_at(path, file.seen.inode))
+            .filter(|(path, file)| !found.is_at(path, file.stat.inode))
             .map(|(path, _)| path.clone())
             .collect();
-        let left: Vec<TailedFile> = moved.iter().filter_map(|path| self.leave(path)).collect();
-        for file in left {
+        let moved: Vec<TailedFile> = moved.iter().filter_map(|path| self.stop_following(path)).collect();
+        for file in moved {
             let place = found
                 .files
                 .iter()
-                .find(|(there, seen)| seen.inode == file.seen.inode && !self.files.contains_key(there));
+                .find(|(there, stat)| stat.inode == file.stat.inode && !self.files.contains_key(there));
             match place {
                 Some((there, _)) => self.renamed(file, there),
-                None => self.gone(file),
+                None => self.removed(file),
             }
         }
     }
 
-    pub(super) fn leave(&mut self, path: &Path) -> Option<TailedFile> {
+    pub(super) fn stop_following(&mut self, path: &Path) -> Option<TailedFile> {
         self.waiting.remove(path);
         self.parked.remove(path);
         let file = self.files.remove(path)?;
@@ -133,30 +133,30 @@ impl Tailer {
         self.make_ready(there.to_owned());
     }
 
-    fn gone(&mut self, mut file: TailedFile) {
+    fn removed(&mut self, mut file: TailedFile) {
         let Some(file_id) = file.file_id() else {
-            // Its checkpoint may be there, of a start before.
-            self.may_miss = true;
+            // An earlier process may have written its checkpoint.
+            self.may_be_missing = true;
             return;
         };
         self.announced.remove(&file_id);
         let mut chunk = Chunk::default();
-        if let Err(error) = file.end(&self.context, &mut chunk) {
-            tracing::error!(file = %Printable(file.path.display()), %error, "its end could not be kept");
+        if let Err(error) = file.truncate(&self.context, &mut chunk) {
+            tracing::error!(file = %Printable(file.path.display()), %error, "its end could not be stored");
         }
         if !chunk.messages.is_empty() {
             tracing::warn!(
                 file = %Printable(file.path.display()),
-                "was removed before it was closed; what was read of it stands and cannot be published again"
+                "was removed before it was closed; the rows that were read are kept and cannot be published again"
             );
         }
         self.send(chunk);
     }
 
-    /// Hands on what belongs to no turn of a file, behind what turns brought before.
+    /// Sends `chunk` behind what is pending.
     pub(super) fn send(&mut self, chunk: Chunk) {
         self.pending.append(chunk);
-        // Where nobody takes chunks any more, the next turn ends the tailer.
-        let _ = self.hand_on();
+        // If the publisher has ended, the next read ends the tailer.
+        let _ = self.send_pending();
     }
 }

@@ -136,8 +136,8 @@ impl World {
         }
     }
 
-    fn turn(&mut self) {
-        self.tailer.turn().unwrap();
+    fn read_next(&mut self) {
+        self.tailer.read_next().unwrap();
         self.publish();
     }
 
@@ -150,7 +150,7 @@ impl World {
                 return;
             }
             while !self.tailer.ready.is_empty() {
-                self.turn();
+                self.read_next();
             }
         }
     }
@@ -161,7 +161,7 @@ impl World {
         self.tailer.changed(&path);
     }
 
-    /// The consumer says that these totals are in the tables. What the tailer then puts away it has read.
+    /// The consumer announces these totals as closed. The tailer may only put away what it has read.
     fn close(&mut self, back: usize) {
         let Some(at) = self.announced.len().checked_sub(1 + back) else { return };
         let totals = &self.announced[at];
@@ -250,12 +250,12 @@ fn rule_closed_is_what_was_announced() {
         let mut world = World::new(on_close);
         world.append("a.csv", 3);
         world.settle();
-        // It grows, and is looked at; the consumer speaks of what was announced before it is read on.
+        // It grows and is checked. The totals of before are announced as closed before it is read on.
         world.append("a.csv", 2);
         world.changed("a.csv");
         world.close(0);
         assert_eq!(world.files().len(), 1, "{on_close:?}");
-        // It grows, and nobody has looked.
+        // It grows, and is not checked.
         world.settle();
         world.append("a.csv", 2);
         world.close(0);
@@ -313,7 +313,7 @@ enum Step {
     Changed {
         name: &'static str,
     },
-    Turn,
+    ReadNext,
     Settle,
     /// The consumer speaks of the last totals, or of some before.
     Close {
@@ -333,7 +333,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => name().prop_map(|name| Step::Remove { name }),
         3 => Just(Step::Scan),
         3 => name().prop_map(|name| Step::Changed { name }),
-        6 => Just(Step::Turn),
+        6 => Just(Step::ReadNext),
         3 => Just(Step::Settle),
         6 => (0_usize..3).prop_map(|back| Step::Close { back }),
         1 => any::<bool>().prop_map(|is_flushed| Step::Restart { is_flushed }),
@@ -350,7 +350,7 @@ fn play(on_close: OnClose, steps: &[Step]) {
             Step::Remove { name } => drop(fs::remove_file(world.path(name))),
             Step::Scan => world.tailer.scan(false),
             Step::Changed { name } => world.changed(name),
-            Step::Turn => world.turn(),
+            Step::ReadNext => world.read_next(),
             Step::Settle => world.settle(),
             Step::Close { back } => world.close(back),
             Step::Restart { is_flushed } => world.restart(is_flushed),

@@ -1,5 +1,5 @@
-//! Handing on what turns brought. Many small files are written and sent together: what has to be on disk before their
-//! rows are sent costs one fsync for all of them.
+//! Sends chunks to the publisher. Those of many small files are sent together, so that their checkpoints, which have to
+//! be on disk before their rows are sent, need one fsync.
 
 use std::io;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use super::Tailer;
 use crate::checkpoint::{Error, State};
 use crate::tail::reading::Chunk;
 
-/// How many bytes of messages are handed on at least, while other files have more to read.
-pub(super) const ENOUGH: usize = 256 << 10;
+/// Messages are sent from this size on, in bytes, or when no file has more to read.
+pub(super) const SEND_FROM_BYTES: usize = 256 << 10;
 
-/// How long it is until positions that could not be written are written again.
+/// How long to wait before positions that could not be written are written again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 impl Tailer {
-    /// Hands on what turns brought, once what must be known of it after a crash is written. The error says that nobody
-    /// takes chunks any more.
-    pub(super) fn hand_on(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
+    /// Sends what is pending, after writing the checkpoints that are needed after a crash. Fails when the publisher has
+    /// ended.
+    pub(super) fn send_pending(&mut self) -> Result<(), mpsc::error::SendError<Chunk>> {
         if self.pending.is_empty() && !self.is_held {
             return Ok(());
         }
@@ -41,13 +41,13 @@ impl Tailer {
             fault::point("after_truncated");
         }
         let pending = std::mem::take(&mut self.pending);
-        // While there is no room the publisher is at work, or waits for the broker.
+        // While the channel is full, it is the publisher that works, or waits for the broker.
         self.pulse.rest();
         self.chunks.blocking_send(Chunk { generation: self.generation, ..pending })
     }
 }
 
-/// Whether a file could not be read because the store is damaged: no other file can be either.
+/// Whether a file could not be read because the store of checkpoints is damaged. Then no file can be.
 pub(super) fn is_damaged(error: &io::Error) -> bool {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
     matches!(cause, Some(Error::Damaged { .. }))
