@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_would_become_of_a_file() {
+    fn a_file_is_checked_without_sending_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         fs::write(&path, "event,time,note\nview,2024-01-01 00:00:00,x\nview,soon,y\n").unwrap();

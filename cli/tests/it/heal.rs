@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::bed::{Bed, Ended, HEADER, copy, gzip, jetstream, messages, rows, until};
+use crate::bed::{Bed, Ended, HEADER, Running, copy, gzip, jetstream, messages, rows, until};
 
 /// Every row in the tables: its origin, and what tells it apart.
 const ORIGINS: &str = "
@@ -324,8 +324,8 @@ async fn what_nobody_has_any_more_is_named() {
     );
 }
 
-#[tokio::test]
-async fn rows_of_a_file_that_a_tailer_reads_are_healed_beside_it() {
+/// A running `up` that has read a file, which is not finished, and has written its position. Also returns [`ORIGINS`].
+async fn reading_an_unfinished_file() -> (Bed, Running, String) {
     let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
     bed.write("in/a.csv", rows(1..=300));
     let up = bed.start(&["up", "--input", "in"]);
@@ -335,6 +335,12 @@ async fn rows_of_a_file_that_a_tailer_reads_are_healed_beside_it() {
         bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
     })
     .await;
+    (bed, up, origins)
+}
+
+#[tokio::test]
+async fn rows_of_a_file_that_a_tailer_reads_are_healed_beside_it() {
+    let (bed, up, origins) = reading_an_unfinished_file().await;
     // Neither the stream nor the database has them, and the tailer knows that they were acknowledged.
     jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
     bed.sql("delete from events where source_row > 200").await;
@@ -350,14 +356,7 @@ async fn rows_of_a_file_that_a_tailer_reads_are_healed_beside_it() {
 
 #[tokio::test]
 async fn lost_rows_of_a_file_that_is_not_finished_are_a_failure() {
-    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
-    bed.write("in/a.csv", rows(1..=300));
-    let up = bed.start(&["up", "--input", "in"]);
-    bed.until_sql("select count(*) from events", "300").await;
-    until("its position is written", async || {
-        bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
-    })
-    .await;
+    let (bed, up, _) = reading_an_unfinished_file().await;
     jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
     bed.sql("delete from events where source_row > 200").await;
     bed.kill(up).await;
@@ -372,15 +371,7 @@ async fn lost_rows_of_a_file_that_is_not_finished_are_a_failure() {
 
 #[tokio::test]
 async fn a_file_that_is_not_finished_is_healed_and_read_on() {
-    let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
-    bed.write("in/a.csv", rows(1..=300));
-    let up = bed.start(&["up", "--input", "in"]);
-    bed.until_sql("select count(*) from events", "300").await;
-    let origins = bed.sql(ORIGINS).await;
-    until("its position is written", async || {
-        bed.run(&["producer", "checkpoint", "list"]).await.out.contains("reading           300")
-    })
-    .await;
+    let (bed, up, origins) = reading_an_unfinished_file().await;
     jetstream(&bed.nats()).await.get_stream(STREAM).await.unwrap().purge().await.unwrap();
     bed.sql("delete from events where source_row > 200; truncate files, batch_files").await;
     bed.kill(up).await;

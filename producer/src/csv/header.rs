@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_header_are_said() {
+    fn bytes_that_are_no_header_are_an_error() {
         assert!(find(b"a,\xff\n1,2\n", COMMA, false).unwrap_err().contains("not UTF-8"));
         assert!(find(b"a,\"b\n1,2\n", COMMA, true).unwrap_err().contains("never closed"));
     }

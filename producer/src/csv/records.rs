@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_is_told_from_an_unfinished_line() {
+    fn an_open_quote_is_no_unfinished_line() {
         let mut fields = Vec::new();
         assert_eq!(COMMA.split(b"a,b", false, &mut fields), Split::Partial);
         assert_eq!(COMMA.split(b"a,\"b\nc", true, &mut fields), Split::OpenQuote);

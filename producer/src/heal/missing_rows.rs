@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_missing_where_the_database_has_an_older_one() {
+    fn totals_are_missing_where_the_database_has_older_ones() {
         let mut missing_rows = MissingRows::new(vec![known(2, &[(1, 2)])]);
         let file = FileId::from(7);
         assert!(!missing_rows.lacks_account(file, 3, 2) && missing_rows.lacks_account(file, 5, 4));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_lacks_nothing_is_not_told() {
+    fn a_file_that_lacks_nothing_is_not_listed() {
         assert!(MissingRows::new(vec![known(2, &[(1, 2)])]).into_refilled().is_empty());
     }
 }

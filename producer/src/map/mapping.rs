@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_separated_as_configured_or_as_the_files_name_says() {
+    fn fields_are_separated_as_configured_or_by_the_files_name() {
         let semicolon = Source { delimiter: Some(';'), ..Source::default() };
         let usual = Source::default();
         for (source, name, delimiter) in [

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_from_an_acknowledgement_and_says_why() {
+    fn a_refusal_is_no_acknowledgement_and_has_a_reason() {
         assert_eq!(answer(None, r#"{"stream":"EVENTS","seq":7}"#), Ok(7));
         for (status, payload, why) in [
             (Some(StatusCode::NO_RESPONDERS), "", "nobody keeps the stream's subjects"),

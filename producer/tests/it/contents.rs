@@ -1,4 +1,4 @@
-//! What the stream holds, in the words of `common::wire`.
+//! The messages in the stream, as types of `common::wire`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -20,7 +20,6 @@ pub(crate) fn sha256(text: &str) -> String {
     digits
 }
 
-/// One message.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) sequence: u64,
@@ -45,11 +44,11 @@ impl Sent {
         (self.subject == stream::REJECTED).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
-    fn account(&self) -> Option<FileMessage> {
+    fn totals(&self) -> Option<FileMessage> {
         (self.subject == stream::FILE).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
-    /// What the message says but for the time at which the row was read, which differs when it is sent again.
+    /// Without the time at which the row was read, which differs when it is sent again.
     fn content(&self) -> Value {
         let mut content: Value = serde_json::from_slice(&self.body).unwrap();
         content.as_object_mut().unwrap().remove("written_us");
@@ -75,15 +74,15 @@ impl Contents {
         self.0.iter().filter_map(Sent::reject).collect()
     }
 
-    /// Each once, the latest of a file behind its older ones: what is sent again comes later than newer ones.
-    pub(crate) fn accounts(&self) -> Vec<FileMessage> {
-        let mut accounts: Vec<_> = self.0.iter().filter_map(Sent::account).collect();
-        accounts.sort_by_key(|account| account.revision);
-        accounts.dedup();
-        accounts
+    /// Of all files, by revision, each once: older ones may be sent again behind newer ones.
+    pub(crate) fn totals(&self) -> Vec<FileMessage> {
+        let mut all_totals: Vec<_> = self.0.iter().filter_map(Sent::totals).collect();
+        all_totals.sort_by_key(|totals| totals.revision);
+        all_totals.dedup();
+        all_totals
     }
 
-    /// Where each row stands that was sent, as often as it was sent.
+    /// The origin of each row that was sent, as often as it was sent.
     pub(crate) fn rows(&self) -> Vec<Origin> {
         self.0.iter().filter_map(Sent::origin).collect()
     }

@@ -9,8 +9,8 @@ use common::config::Source;
 use common::event::Reason;
 use common::wire::FileState;
 
-use crate::bed::{Bed, HEADER, row, rows, until};
 use crate::contents::sha256;
+use crate::test_env::{HEADER, TestEnv, row, rows, until};
 
 pub(crate) fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -38,37 +38,37 @@ fn pzstd(texts: &[String]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_half_a_line_waits() {
-    let bed = Bed::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
-    let tailer = bed.tail();
+    let env = TestEnv::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
+    let tailer = env.tail();
     let text = rows(1..=2);
     let (half, rest) = text.split_at(text.len() - 4);
-    bed.append("a.csv", half);
-    bed.until_rows(1).await;
-    bed.append("a.csv", rest);
-    bed.until_rows(2).await;
+    env.append("a.csv", half);
+    env.until_rows(1).await;
+    env.append("a.csv", rest);
+    env.until_rows(2).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     assert!(contents.rejects().is_empty());
     assert_eq!(contents.events()[1].price.as_deref(), Some("2.50"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_half_a_line_waits_until_the_file_is_quiet() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
     let text = rows(1..=2);
     let (half, rest) = text.split_at(text.len() - 4);
-    bed.append("a.csv", half);
-    let first = bed.until_finished("a.csv", 2).await;
+    env.append("a.csv", half);
+    let first = env.until_finished("a.csv", 2).await;
     assert_eq!((first.published, first.rejected), (2, 0));
-    assert_eq!(bed.contents().await.events()[1].price.as_deref(), Some("2"));
+    assert_eq!(env.contents().await.events()[1].price.as_deref(), Some("2"));
 
     // The line grows after all: `2` was published, and the rest of it is no row.
-    bed.append("a.csv", rest.to_owned() + &row(3));
-    let second = bed.until_finished("a.csv", 4).await;
+    env.append("a.csv", rest.to_owned() + &row(3));
+    let second = env.until_finished("a.csv", 4).await;
     tailer.drain().await;
     assert_eq!((second.file_id, second.published, second.rejected), (first.file_id, 3, 1));
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let continued = &contents.rejects()[0];
     assert_eq!((continued.row, continued.reason), (3, Reason::LineContinued));
     assert_eq!(continued.raw.0, b".50");
@@ -77,19 +77,19 @@ async fn rule_half_a_line_waits_until_the_file_is_quiet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_stray_quote_is_bounded_and_so_is_a_line_that_goes_on_after_its_row() {
-    let bed = Bed::start_with(|config| config.tail.max_record_bytes = 1_024).await;
-    let tailer = bed.tail();
-    bed.append("a.csv", rows(1..=2).trim_end());
-    bed.until_finished("a.csv", 2).await;
+    let env = TestEnv::start_with(|config| config.tail.max_record_bytes = 1_024).await;
+    let tailer = env.tail();
+    env.append("a.csv", rows(1..=2).trim_end());
+    env.until_finished("a.csv", 2).await;
     let rest = "x".repeat(2_500);
-    bed.append("a.csv", &rest);
+    env.append("a.csv", &rest);
     // Each piece of the length of a record is a reject; what is left waits until the file is quiet.
-    let account = bed.until_finished("a.csv", 5).await;
-    assert_eq!((account.published, account.rejected), (2, 3));
-    bed.append("a.csv", format!("\n{}", row(3)));
-    bed.until_finished("a.csv", 6).await;
+    let totals = env.until_finished("a.csv", 5).await;
+    assert_eq!((totals.published, totals.rejected), (2, 3));
+    env.append("a.csv", format!("\n{}", row(3)));
+    env.until_finished("a.csv", 6).await;
     tailer.drain().await;
-    let rejects = bed.contents().await.rejects();
+    let rejects = env.contents().await.rejects();
     assert!(rejects.iter().all(|reject| reject.reason == Reason::LineContinued && !reject.truncated));
     let kept: Vec<u8> = rejects.into_iter().flat_map(|reject| reject.raw.0).collect();
     assert_eq!(kept, rest.as_bytes());
@@ -97,18 +97,18 @@ async fn rule_stray_quote_is_bounded_and_so_is_a_line_that_goes_on_after_its_row
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_end_that_comes_late_is_no_row() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
-    bed.append("a.csv", rows(1..=2).trim_end());
-    bed.until_finished("a.csv", 2).await;
-    bed.append("a.csv", format!("\n{}", row(3)));
-    assert_eq!(bed.until_finished("a.csv", 3).await.rejected, 0);
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
+    env.append("a.csv", rows(1..=2).trim_end());
+    env.until_finished("a.csv", 2).await;
+    env.append("a.csv", format!("\n{}", row(3)));
+    assert_eq!(env.until_finished("a.csv", 3).await.rejected, 0);
     tailer.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_stray_quote_is_bounded() {
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         config.tail.max_record_bytes = 1_024;
         // The rows behind the quote do not wait for the end of the file.
         config.tail.finish_after = Duration::from_mins(1);
@@ -116,11 +116,11 @@ async fn rule_stray_quote_is_bounded() {
     .await;
     let stray = "7,view,2024-03-13T10:21:14Z,\"open,p,1\n";
     let good: String = (1..=100).map(row).collect();
-    bed.land("a.csv", format!("{HEADER}{}{stray}{good}", row(101)));
-    let tailer = bed.tail();
-    bed.until_rows(102).await;
+    env.land("a.csv", format!("{HEADER}{}{stray}{good}", row(101)));
+    let tailer = env.tail();
+    env.until_rows(102).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
     assert_eq!((contents.events().len(), reject.row, reject.reason), (101, 2, Reason::RecordTooLong));
     assert_eq!(reject.raw.0, stray.trim_end().as_bytes());
@@ -128,33 +128,33 @@ async fn rule_stray_quote_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_stray_quote_is_bounded_at_the_end_of_the_file_too() {
-    let bed = Bed::start().await;
-    bed.land("a.csv", format!("{HEADER}{}7,view,2024-03-13T10:21:14Z,\"open,p,1\n{}", row(1), row(2)));
-    let tailer = bed.tail();
-    let account = bed.until_finished("a.csv", 3).await;
+    let env = TestEnv::start().await;
+    env.land("a.csv", format!("{HEADER}{}7,view,2024-03-13T10:21:14Z,\"open,p,1\n{}", row(1), row(2)));
+    let tailer = env.tail();
+    let totals = env.until_finished("a.csv", 3).await;
     tailer.drain().await;
-    assert_eq!((account.published, account.rejected), (2, 1));
+    assert_eq!((totals.published, totals.rejected), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_without_end_that_comes_in_pieces_is_one_reject() {
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         config.tail.max_record_bytes = 1_024;
         config.tail.finish_after = Duration::from_mins(1);
     })
     .await;
-    let tailer = bed.tail();
+    let tailer = env.tail();
     let good = rows(1..=3);
-    bed.append("a.csv", format!("{good}{}", "x".repeat(2_000)));
-    bed.until_rows(3).await;
+    env.append("a.csv", format!("{good}{}", "x".repeat(2_000)));
+    env.until_rows(3).await;
     // Started again in the middle of the line.
     tailer.drain().await;
-    let tailer = bed.tail();
-    bed.append("a.csv", "y".repeat(3_000));
-    bed.append("a.csv", format!("\n{}", row(4)));
-    bed.until_rows(5).await;
+    let tailer = env.tail();
+    env.append("a.csv", "y".repeat(3_000));
+    env.append("a.csv", format!("\n{}", row(4)));
+    env.until_rows(5).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
     assert_eq!((reject.row, reject.reason, reject.truncated), (4, Reason::RecordTooLong, true));
     assert_eq!(reject.raw.0, "x".repeat(1_024).as_bytes());
@@ -167,19 +167,19 @@ async fn a_line_without_end_that_comes_in_pieces_is_one_reject() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_without_end_that_a_running_tailer_follows_is_one_reject() {
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         config.tail.max_record_bytes = 1_024;
         config.tail.finish_after = Duration::from_mins(1);
     })
     .await;
-    let tailer = bed.tail();
-    bed.append("a.csv", format!("{}{}", rows(1..=3), "x".repeat(2_000)));
-    bed.until_rows(3).await;
-    bed.append("a.csv", "y".repeat(3_000));
-    bed.append("a.csv", format!("\n{}", row(4)));
-    bed.until_rows(5).await;
+    let tailer = env.tail();
+    env.append("a.csv", format!("{}{}", rows(1..=3), "x".repeat(2_000)));
+    env.until_rows(3).await;
+    env.append("a.csv", "y".repeat(3_000));
+    env.append("a.csv", format!("\n{}", row(4)));
+    env.until_rows(5).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let [reject] = &contents.rejects()[..] else { panic!("one reject: {:?}", contents.rejects()) };
     let line = "x".repeat(2_000) + &"y".repeat(3_000);
     assert!(
@@ -193,14 +193,14 @@ async fn a_line_without_end_that_a_running_tailer_follows_is_one_reject() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_as_windows_writes_it() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
     let text = rows(1..=3).replace('\n', "\r\n");
-    bed.land("a.csv", format!("\u{feff}{text}\r\n").replace("A thing", "\"A\r\nthing\""));
-    let account = bed.until_finished("a.csv", 3).await;
+    env.land("a.csv", format!("\u{feff}{text}\r\n").replace("A thing", "\"A\r\nthing\""));
+    let totals = env.until_finished("a.csv", 3).await;
     tailer.drain().await;
-    assert_eq!(account.rejected, 0);
-    let contents = bed.contents().await;
+    assert_eq!(totals.rejected, 0);
+    let contents = env.contents().await;
     assert_eq!(contents.events()[0].event_id, uuid::Uuid::from_u128(1));
     assert_eq!(contents.events()[0].product_name.as_deref(), Some("A\r\nthing"));
     assert_eq!(contents.events()[2].price.as_deref(), Some("3.50"));
@@ -208,58 +208,58 @@ async fn a_file_as_windows_writes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quoted_line_end_belongs_to_its_row_however_it_is_written() {
-    let bed = Bed::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
-    let tailer = bed.tail();
-    bed.append("a.csv", format!("{HEADER}{}", row(1)));
-    bed.append("a.csv", "7,view,2024-03-13T10:21:14Z,c,\"first line\n");
-    bed.until_rows(1).await;
-    bed.append("a.csv", "second line\",1\n");
-    bed.until_rows(2).await;
+    let env = TestEnv::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
+    let tailer = env.tail();
+    env.append("a.csv", format!("{HEADER}{}", row(1)));
+    env.append("a.csv", "7,view,2024-03-13T10:21:14Z,c,\"first line\n");
+    env.until_rows(1).await;
+    env.append("a.csv", "second line\",1\n");
+    env.until_rows(2).await;
     tailer.drain().await;
-    assert_eq!(bed.contents().await.events()[1].product_name.as_deref(), Some("first line\nsecond line"));
+    assert_eq!(env.contents().await.events()[1].product_name.as_deref(), Some("first line\nsecond line"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compressed_files_are_read_as_their_text() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let text = rows(1..=5_000) + "no row\n";
-    bed.land("a.csv.gz", gzip(&text));
+    env.land("a.csv.gz", gzip(&text));
     // As `cat a.gz b.gz` makes one.
-    bed.land("b.csv.gz", [gzip(&rows(1..=10)), gzip(&row(11))].concat());
-    let tailer = bed.tail();
-    let account = bed.until_finished("a.csv.gz", 5_001).await;
-    assert_eq!(account.bytes, i64::try_from(text.len()).unwrap());
-    bed.until_finished("b.csv.gz", 11).await;
+    env.land("b.csv.gz", [gzip(&rows(1..=10)), gzip(&row(11))].concat());
+    let tailer = env.tail();
+    let totals = env.until_finished("a.csv.gz", 5_001).await;
+    assert_eq!(totals.bytes, i64::try_from(text.len()).unwrap());
+    env.until_finished("b.csv.gz", 11).await;
     tailer.drain().await;
-    let reject = &bed.contents().await.rejects()[0];
+    let reject = &env.contents().await.rejects()[0];
     assert_eq!(reject.byte_start, i64::try_from(text.len() - "no row\n".len()).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_every_frame() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let parts = [rows(1..=200), (201..=300).map(row).collect(), String::new(), row(301) + "no row\n"];
-    bed.land("a.csv.zst", pzstd(&parts));
-    bed.land("b.csv.zst", parts.iter().flat_map(|part| zstd(part)).collect::<Vec<_>>());
+    env.land("a.csv.zst", pzstd(&parts));
+    env.land("b.csv.zst", parts.iter().flat_map(|part| zstd(part)).collect::<Vec<_>>());
     // Members, and zeros up to a full block.
     let padding = vec![0; 10_000];
-    bed.land("c.csv.gz", [parts.iter().flat_map(|part| gzip(part)).collect(), padding].concat());
-    let closing = bed.close_all();
-    let outcome = bed.tail_once().end().await.unwrap();
+    env.land("c.csv.gz", [parts.iter().flat_map(|part| gzip(part)).collect(), padding].concat());
+    let closing = env.close_all();
+    let outcome = env.tail_once().end().await.unwrap();
     drop(closing);
-    assert_eq!((outcome.open, outcome.parked.len(), bed.archived().len()), (0, 0, 3));
-    let contents = bed.contents().await;
+    assert_eq!((outcome.open, outcome.parked.len(), env.archived().len()), (0, 0, 3));
+    let contents = env.contents().await;
     for file in outcome.files {
         assert_eq!(contents.rows_of(file), (1..=302).collect::<Vec<_>>());
     }
     let bytes = i64::try_from(parts.concat().len()).unwrap();
-    let accounts = contents.accounts();
-    assert_eq!(accounts.iter().filter(|one| (one.bytes, one.rejected) == (bytes, 1)).count(), 3);
+    let all_totals = contents.totals();
+    assert_eq!(all_totals.iter().filter(|one| (one.bytes, one.rejected) == (bytes, 1)).count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_every_frame_that_is_damaged_keeps_its_file_in_its_place() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let flip = |mut bytes: Vec<u8>, from_end: usize| {
         let at = bytes.len() - from_end;
         bytes[at] ^= 0xff;
@@ -275,25 +275,25 @@ async fn rule_every_frame_that_is_damaged_keeps_its_file_in_its_place() {
         ("plain.csv.gz", first.clone().into_bytes()),
     ];
     for (name, bytes) in &damaged {
-        bed.land(name, bytes);
+        env.land(name, bytes);
     }
-    let closing = bed.close_all();
-    let outcome = bed.tail_once().end().await.unwrap();
+    let closing = env.close_all();
+    let outcome = env.tail_once().end().await.unwrap();
     assert_eq!(outcome.parked.len(), damaged.len(), "{outcome:?}");
     // What is tried again by itself "cannot be read".
     let is_final = |why: &str| why.starts_with("the compressed file is damaged");
     assert!(outcome.parked.iter().all(|(_, why)| is_final(why)), "{outcome:?}");
-    assert!(bed.archived().is_empty());
-    assert!(bed.accounts().await.iter().all(|account| account.state == FileState::Open));
+    assert!(env.archived().is_empty());
+    assert!(env.totals().await.iter().all(|totals| totals.state == FileState::Open));
 
     // Copied again, it is the same file with the same rows, and is closed.
-    let tailer = bed.tail();
-    fs::write(bed.path("checksum.csv.zst"), [zstd(&first), zstd(&second)].concat()).unwrap();
-    let account = bed.until_finished("checksum.csv.zst", 300).await;
-    bed.until_archived(account.file_id).await;
+    let tailer = env.tail();
+    fs::write(env.path("checksum.csv.zst"), [zstd(&first), zstd(&second)].concat()).unwrap();
+    let totals = env.until_finished("checksum.csv.zst", 300).await;
+    env.until_archived(totals.file_id).await;
     tailer.drain().await;
     drop(closing);
-    assert_eq!(bed.contents().await.rows_of(account.file_id), (1..=300).collect::<Vec<_>>());
+    assert_eq!(env.contents().await.rows_of(totals.file_id), (1..=300).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,116 +308,116 @@ async fn rule_unfinished_gzip_waits() {
         ("c.csv.zst", zstd(&rows(1..=5_000)), 0),
         ("d.csv.zst", pzstd(&[rows(1..=4_000), (4_001..=5_000).map(row).collect()]), 4_000),
     ] {
-        let bed = Bed::start().await;
+        let env = TestEnv::start().await;
         // Of the last member or frame only its trailer is missing, which has the checksum.
         let (beginning, rest) = whole.split_at(whole.len() - 2);
-        bed.append(name, beginning);
-        let closing = bed.close_all();
-        let outcome = bed.tail_once().end().await.unwrap();
+        env.append(name, beginning);
+        let closing = env.close_all();
+        let outcome = env.tail_once().end().await.unwrap();
         let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
         assert!(path.ends_with(name) && why.contains("stops before its end"), "{why}");
-        assert!(bed.archived().is_empty() && bed.contents().await.rows().len() >= first);
+        assert!(env.archived().is_empty() && env.contents().await.rows().len() >= first);
 
         // The upload goes on, and so does the file, under its id.
-        let tailer = bed.tail();
-        bed.append(name, rest);
-        let account = bed.until_finished(name, 5_000).await;
-        bed.until_archived(account.file_id).await;
+        let tailer = env.tail();
+        env.append(name, rest);
+        let totals = env.until_finished(name, 5_000).await;
+        env.until_archived(totals.file_id).await;
         tailer.drain().await;
         drop(closing);
-        let contents = bed.contents().await;
-        assert_eq!(contents.files().into_iter().collect::<Vec<_>>(), [account.file_id]);
-        assert_eq!(contents.rows_of(account.file_id), (1..=5_000).collect::<Vec<_>>());
+        let contents = env.contents().await;
+        assert_eq!(contents.files().into_iter().collect::<Vec<_>>(), [totals.file_id]);
+        assert_eq!(contents.rows_of(totals.file_id), (1..=5_000).collect::<Vec<_>>());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_without_rows_have_an_account_once_they_have_a_header() {
-    let bed = Bed::start().await;
-    bed.land("empty.csv", "");
-    bed.land("header.csv", HEADER);
-    bed.land("notes.txt", "not for us");
-    let closing = bed.close_all();
-    let outcome = bed.tail_once().end().await.unwrap();
+async fn files_without_rows_have_totals_once_they_have_a_header() {
+    let env = TestEnv::start().await;
+    env.land("empty.csv", "");
+    env.land("header.csv", HEADER);
+    env.land("notes.txt", "not for us");
+    let closing = env.close_all();
+    let outcome = env.tail_once().end().await.unwrap();
     drop(closing);
     assert!(outcome.parked.is_empty());
-    let [open, finished] = &bed.accounts().await[..] else { panic!("one file has an account") };
+    let [open, finished] = &env.totals().await[..] else { panic!("totals of one file are sent twice") };
     assert!(open.path.ends_with("header.csv"));
     assert_eq!((finished.state, finished.rows_read), (FileState::Finished, 0));
-    assert!(bed.path("empty.csv").exists() && bed.path("notes.txt").exists());
-    assert!(!bed.path("header.csv").exists(), "it is archived");
+    assert!(env.path("empty.csv").exists() && env.path("notes.txt").exists());
+    assert!(!env.path("header.csv").exists(), "it is archived");
     // An empty file is one that somebody is about to write.
-    let tailer = bed.tail();
-    bed.append("empty.csv", rows(1..=1));
-    bed.until_finished("empty.csv", 1).await;
+    let tailer = env.tail();
+    env.append("empty.csv", rows(1..=1));
+    env.until_finished("empty.csv", 1).await;
     until("it is drained", async || tailer.progress.messages() >= 3).await;
     tailer.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn once_ends_with_files_that_have_no_header() {
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         config.source = vec![Source { comment: Some('#'), ..Source::default() }];
     })
     .await;
     let texts =
         ["", "\n", "\u{feff}", "\r\n\r\n", "\u{feff}\n", "# a note\n# another one\n", "# half a note"];
     for (number, text) in texts.iter().enumerate() {
-        bed.land(&format!("{number}.csv"), text);
-        bed.land(&format!("{number}.csv.gz"), gzip(text));
-        bed.land(&format!("{number}.csv.zst"), zstd(text));
+        env.land(&format!("{number}.csv"), text);
+        env.land(&format!("{number}.csv.gz"), gzip(text));
+        env.land(&format!("{number}.csv.zst"), zstd(text));
     }
-    bed.land("other.csv", rows(1..=3));
-    let closing = bed.close_all();
-    let outcome = bed.tail_once().end().await.unwrap();
+    env.land("other.csv", rows(1..=3));
+    let closing = env.close_all();
+    let outcome = env.tail_once().end().await.unwrap();
     drop(closing);
     // As it is with a file of no bytes: somebody is about to write it.
     assert_eq!((outcome.parked, outcome.files.len(), outcome.open), (vec![], 1, 0));
     for number in 0..texts.len() {
         for ending in ["csv", "csv.gz", "csv.zst"] {
-            assert!(bed.path(&format!("{number}.{ending}")).exists(), "{number}.{ending}");
+            assert!(env.path(&format!("{number}.{ending}")).exists(), "{number}.{ending}");
         }
     }
     // It is read once it has a header.
-    let tailer = bed.tail();
-    bed.append("1.csv", rows(4..=5));
-    bed.until_finished("1.csv", 2).await;
+    let tailer = env.tail();
+    env.append("1.csv", rows(4..=5));
+    env.until_finished("1.csv", 2).await;
     tailer.drain().await;
 }
 
 /// Lands a file whose time of writing is as the clock of another machine would have it.
-fn land_at(bed: &Bed, name: &str, text: &str, written: SystemTime) {
-    let part = bed.path(&format!("{name}.part"));
+fn land_at(env: &TestEnv, name: &str, text: &str, written: SystemTime) {
+    let part = env.path(&format!("{name}.part"));
     fs::write(&part, text).unwrap();
     fs::File::options().append(true).open(&part).unwrap().set_modified(written).unwrap();
-    fs::rename(part, bed.path(name)).unwrap();
+    fs::rename(part, env.path(name)).unwrap();
 }
 
 const IN_THE_FUTURE: Duration = Duration::from_secs(4_000_000_000);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_time_goes_back_and_a_file_from_the_future_is_finished() {
-    let bed = Bed::start().await;
-    land_at(&bed, "a.csv", rows(1..=3).trim_end(), SystemTime::UNIX_EPOCH + IN_THE_FUTURE);
-    let tailer = bed.tail();
-    bed.until_finished("a.csv", 3).await;
+    let env = TestEnv::start().await;
+    land_at(&env, "a.csv", rows(1..=3).trim_end(), SystemTime::UNIX_EPOCH + IN_THE_FUTURE);
+    let tailer = env.tail();
+    env.until_finished("a.csv", 3).await;
     tailer.drain().await;
-    let latest = bed.contents().await.events().iter().map(|event| event.written_us).max().unwrap();
+    let latest = env.contents().await.events().iter().map(|event| event.written_us).max().unwrap();
     assert!(latest <= Clock::System.micros(), "a row is not read before it was written");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_time_goes_back_and_half_a_line_of_a_machine_whose_clock_is_behind_waits() {
-    let bed = Bed::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
+    let env = TestEnv::start_with(|config| config.tail.finish_after = Duration::from_mins(1)).await;
     let text = rows(1..=3);
     let (half, rest) = text.split_at(text.len() - 4);
-    land_at(&bed, "a.csv", half, SystemTime::UNIX_EPOCH);
-    let tailer = bed.tail();
-    bed.until_rows(2).await;
-    bed.append("a.csv", rest);
-    bed.until_rows(3).await;
+    land_at(&env, "a.csv", half, SystemTime::UNIX_EPOCH);
+    let tailer = env.tail();
+    env.until_rows(2).await;
+    env.append("a.csv", rest);
+    env.until_rows(3).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     assert!(contents.rejects().is_empty());
     assert_eq!(contents.events()[2].price.as_deref(), Some("3.50"));
 }

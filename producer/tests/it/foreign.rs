@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Source, StorageType};
 use common::stream::STREAM;
 
-use crate::bed::{Bed, rows};
+use crate::test_env::{TestEnv, rows};
 
 /// What Millrace makes, but for `max_bytes`.
 fn ours() -> Config {
@@ -21,10 +21,10 @@ fn ours() -> Config {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_foreign_streams_are_refused() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let mirror = Source { name: "OTHER".to_owned(), ..Source::default() };
     let other = Config { name: "OTHER".to_owned(), subjects: vec!["other".to_owned()], ..Config::default() };
-    bed.jetstream.create_stream(other).await.unwrap();
+    env.jetstream.create_stream(other).await.unwrap();
     let subjects = |subjects: &[&str]| subjects.iter().map(|&subject| subject.to_owned()).collect();
     let foreign = [
         (
@@ -55,38 +55,38 @@ async fn rule_foreign_streams_are_refused() {
         ("mirror is OTHER and must be none", Config { subjects: vec![], mirror: Some(mirror), ..ours() }),
     ];
     for (difference, config) in foreign {
-        bed.jetstream.create_stream(config).await.unwrap();
-        let error = bed.tail().end().await.expect_err(difference).to_string();
+        env.jetstream.create_stream(config).await.unwrap();
+        let error = env.tail().end().await.expect_err(difference).to_string();
         assert!(error.contains("the stream EVENTS is not as Millrace needs it: "), "{error}");
         assert!(
             error.contains(difference) && error.contains("nats stream rm EVENTS"),
             "{difference}: {error}"
         );
         assert!(!error.contains('\n'), "{error}");
-        bed.jetstream.delete_stream(STREAM).await.unwrap();
+        env.jetstream.delete_stream(STREAM).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_limits_are_set_by_the_producer() {
-    let bed = Bed::start().await;
-    bed.jetstream.create_stream(ours()).await.unwrap();
-    let tailer = bed.tail();
-    bed.land("a.csv", rows(1..=3));
-    bed.until_finished("a.csv", 3).await;
+    let env = TestEnv::start().await;
+    env.jetstream.create_stream(ours()).await.unwrap();
+    let tailer = env.tail();
+    env.land("a.csv", rows(1..=3));
+    env.until_finished("a.csv", 3).await;
     tailer.drain().await;
-    let events = bed.jetstream.get_stream(STREAM).await.unwrap();
-    assert_eq!(events.cached_info().config.max_bytes, bed.config.stream.max_bytes);
+    let events = env.jetstream.get_stream(STREAM).await.unwrap();
+    assert_eq!(events.cached_info().config.max_bytes, env.config.stream.max_bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_foreign_streams_are_refused_while_it_runs() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
-    bed.land("a.csv", rows(1..=3));
-    bed.until_finished("a.csv", 3).await;
-    bed.jetstream.delete_stream(STREAM).await.unwrap();
-    bed.jetstream.create_stream(Config { max_age: Duration::from_hours(1), ..ours() }).await.unwrap();
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
+    env.land("a.csv", rows(1..=3));
+    env.until_finished("a.csv", 3).await;
+    env.jetstream.delete_stream(STREAM).await.unwrap();
+    env.jetstream.create_stream(Config { max_age: Duration::from_hours(1), ..ours() }).await.unwrap();
     let error = tailer.end().await.unwrap_err().to_string();
     assert!(error.contains("max_age is 3600s and must be unlimited"), "{error}");
 }

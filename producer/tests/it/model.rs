@@ -15,8 +15,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::bed::{Bed, until};
 use crate::process::Producer;
+use crate::test_env::{TestEnv, until};
 use files::{Files, Looks};
 
 /// Names under which files come.
@@ -97,18 +97,18 @@ fn action() -> impl Strategy<Value = Action> {
 #[test]
 fn every_record_that_was_there_to_be_read_arrives_whatever_happens_to_files_and_producers() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         // No line is taken before its end: how long that lasts is not the model's matter.
         config.tail.finish_after = Duration::from_mins(1);
         // Kills find checkpoints that are behind.
         config.tail.checkpoint_every = Duration::from_secs(1);
     });
-    let bed = RefCell::new(runtime.block_on(bed));
+    let env = RefCell::new(runtime.block_on(env));
     let strategy = (vec(vec(looks(), 0..20), 1..6), vec(action(), 0..40));
     let cases = env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
     let config = Config { cases, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     let play = TestRunner::new(config).run(&strategy, |(looks, actions)| {
-        runtime.block_on(play(&mut bed.borrow_mut(), looks, &actions));
+        runtime.block_on(play(&mut env.borrow_mut(), looks, &actions));
         Ok(())
     });
     play.unwrap_or_else(|failure| panic!("{failure}"));
@@ -126,10 +126,10 @@ impl Drop for Said {
     }
 }
 
-async fn play(bed: &mut Bed, looks: Vec<Vec<Looks>>, actions: &[Action]) {
-    bed.begin_again().await;
-    let _said = Said(bed.log());
-    let mut files = Files::new(bed.config.landing_dir(), looks);
+async fn play(env: &mut TestEnv, looks: Vec<Vec<Looks>>, actions: &[Action]) {
+    env.begin_again().await;
+    let _said = Said(env.log());
+    let mut files = Files::new(env.config.landing_dir(), looks);
     let mut producer: Option<Producer> = None;
     for action in actions {
         match *action {
@@ -140,10 +140,10 @@ async fn play(bed: &mut Bed, looks: Vec<Vec<Looks>>, actions: &[Action]) {
             Action::Rotate { name } => files.rotate(name),
             Action::Exchange { names: (one, other) } => files.exchange(one, other),
             Action::Remove { name } => files.remove(name),
-            Action::Start => drop(producer.get_or_insert_with(|| bed.producer(&["tail"]))),
+            Action::Start => drop(producer.get_or_insert_with(|| env.producer(&["tail"]))),
             Action::Settle => {
-                producer.get_or_insert_with(|| bed.producer(&["tail"]));
-                settle(bed, &mut files).await;
+                producer.get_or_insert_with(|| env.producer(&["tail"]));
+                settle(env, &mut files).await;
             }
             Action::Drain => {
                 if let Some(producer) = producer.take() {
@@ -156,32 +156,32 @@ async fn play(bed: &mut Bed, looks: Vec<Vec<Looks>>, actions: &[Action]) {
                 }
             }
             Action::KillBroker => {
-                bed.kill_nats();
-                bed.restart_nats().await;
+                env.kill_nats();
+                env.restart_nats().await;
             }
         }
     }
     if let Some(producer) = producer {
         producer.drain().await;
     }
-    finish(bed, &mut files).await;
-    check::all(&bed.contents().await, &files);
+    finish(env, &mut files).await;
+    check::all(&env.contents().await, &files);
 }
 
 /// Everything that can be read is, and is put away.
-async fn finish(bed: &Bed, files: &mut Files) {
+async fn finish(env: &TestEnv, files: &mut Files) {
     files.complete();
     files.prove();
-    let closing = bed.close_all();
-    let status = bed.producer(&["tail", "--once"]).end().await;
+    let closing = env.close_all();
+    let status = env.producer(&["tail", "--once"]).end().await;
     drop(closing);
     assert!(status.success(), "it ended with {status}");
-    assert_eq!(bed.archived().len(), files.live.len());
+    assert_eq!(env.archived().len(), files.live.len());
 }
 
-async fn settle(bed: &Bed, files: &mut Files) {
+async fn settle(env: &TestEnv, files: &mut Files) {
     until("what is complete has arrived", async || {
-        let delivered = check::delivered(&bed.contents().await);
+        let delivered = check::delivered(&env.contents().await);
         let has =
             |records: &[_]| records.is_empty() || delivered.values().any(|rows| check::hold(rows, records));
         files.visible().iter().all(|records| has(records))

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret as _;
 use tokio::process::{Child, Command};
 
-use crate::bed::{Bed, until};
+use crate::test_env::{TestEnv, until};
 
 /// Longer than any of them takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -22,8 +22,8 @@ pub(crate) struct Producer {
     child: Child,
 }
 
-impl Bed {
-    /// `producer` with these arguments, on the directories and the server of this bed.
+impl TestEnv {
+    /// `producer` with these arguments, on the directories and the server of this env.
     pub(crate) fn producer(&self, arguments: &[&str]) -> Producer {
         self.producer_that_dies_at("", arguments)
     }

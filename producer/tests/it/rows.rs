@@ -5,37 +5,37 @@ use std::fs;
 use common::event::Reason;
 use common::wire::FileState;
 
-use crate::bed::{Bed, HEADER, row, rows, until};
 use crate::contents::sha256;
+use crate::test_env::{HEADER, TestEnv, row, rows, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_file_is_published_row_by_row_between_two_accounts() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
+async fn a_dropped_file_is_published_row_by_row_between_two_totals() {
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
     let text = "event_id,event_type,event_timestamp,customer_id,product_name,price,campaign\n\
         00000000-0000-0000-0000-000000000001,view,2024-03-13 10:21:14,c1,\"Lamp, \"\"Aura\"\"\",19.99,spring\n\
         order-77,cart,2024-03-13T12:21:14+02:00,c2,Chair,250,\n";
-    bed.land("a.csv", text);
-    let account = bed.until_finished("a.csv", 2).await;
+    env.land("a.csv", text);
+    let totals = env.until_finished("a.csv", 2).await;
     tailer.drain().await;
 
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let subjects: Vec<_> = contents.0.iter().map(|message| message.subject.as_str()).collect();
     assert_eq!(subjects, ["ledger.file", "events.view", "events.add_to_cart", "ledger.file"]);
     let [first, second] = &contents.events()[..] else { panic!("two events") };
-    assert_eq!((first.file_id, first.row), (account.file_id, 1));
+    assert_eq!((first.file_id, first.row), (totals.file_id, 1));
     assert_eq!(first.event_id, uuid::Uuid::from_u128(1));
     assert_eq!(&*first.event_timestamp, "2024-03-13T10:21:14Z");
     assert_eq!(first.product_name.as_deref(), Some("Lamp, \"Aura\""));
     assert_eq!((first.price.as_deref(), first.price_category.as_deref()), (Some("19.99"), Some("Low")));
     assert_eq!(first.attributes.unwrap().get(), r#"{"campaign":"spring"}"#);
-    assert_eq!((second.file_id, second.row), (account.file_id, 2));
+    assert_eq!((second.file_id, second.row), (totals.file_id, 2));
     assert_eq!(&*second.event_timestamp, "2024-03-13T10:21:14Z");
     assert_eq!(second.source_event_id.as_deref(), Some("order-77"));
     assert_eq!(second.price_category.as_deref(), Some("High"));
     assert_eq!(first.written_us, second.written_us);
 
-    let [open, finished] = &contents.accounts()[..] else { panic!("two accounts") };
+    let [open, finished] = &contents.totals()[..] else { panic!("two totals") };
     assert_eq!((open.state, open.rows_read), (FileState::Open, 0));
     assert_eq!((finished.state, finished.published, finished.rejected), (FileState::Finished, 2, 0));
     assert!(finished.revision > open.revision);
@@ -46,7 +46,7 @@ async fn a_dropped_file_is_published_row_by_row_between_two_accounts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_bytes_survive() {
     type Case = (&'static [u8], Reason, Option<&'static str>, Option<&'static str>);
-    let bed = Bed::start_with(|config| config.tail.max_record_bytes = 4 << 20).await;
+    let env = TestEnv::start_with(|config| config.tail.max_record_bytes = 4 << 20).await;
     let long = "x".repeat(2 << 20);
     // What is wrong with each row: its reason, column and value.
     let cases: [Case; 9] = [
@@ -76,14 +76,14 @@ async fn rule_bytes_survive() {
         bytes.extend_from_slice(b"\n");
     }
     bytes.extend_from_slice(format!("{}99,view,2024-03-13T10:21:14Z,c,{long},1\n", row(98)).as_bytes());
-    bed.land("bad.csv", &bytes);
-    let tailer = bed.tail();
-    let account = bed.until_finished("bad.csv", 11).await;
-    assert_eq!((account.published, account.rejected), (1, 10));
+    env.land("bad.csv", &bytes);
+    let tailer = env.tail();
+    let totals = env.until_finished("bad.csv", 11).await;
+    assert_eq!((totals.published, totals.rejected), (1, 10));
     tailer.drain().await;
 
-    let contents = bed.contents().await;
-    assert_eq!(contents.rows_of(account.file_id), (1..=11).collect::<Vec<_>>());
+    let contents = env.contents().await;
+    assert_eq!(contents.rows_of(totals.file_id), (1..=11).collect::<Vec<_>>());
     let mut rejects = contents.rejects();
     let oversized = rejects.pop().unwrap();
     for (number, (reject, (raw, reason, column, value))) in (1..).zip(rejects.iter().zip(&cases)) {
@@ -103,12 +103,12 @@ async fn rule_bytes_survive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reject_says_what_a_person_can_act_on() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
-    bed.land("a.csv", format!("{HEADER}1,view,2024-03-13T10:21:14Z,c,p,\"12,50\"\n"));
-    bed.until_finished("a.csv", 1).await;
-    let contents = bed.contents().await;
+async fn a_reject_has_what_a_person_can_act_on() {
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
+    env.land("a.csv", format!("{HEADER}1,view,2024-03-13T10:21:14Z,c,p,\"12,50\"\n"));
+    env.until_finished("a.csv", 1).await;
+    let contents = env.contents().await;
     assert_eq!(
         contents.rejects()[0].message,
         "column price: \"12,50\" is not a decimal number; for a decimal comma set decimal = \",\" in its [[source]]"
@@ -117,29 +117,29 @@ async fn a_reject_says_what_a_person_can_act_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn appended_rows_follow_and_a_later_account_replaces_the_earlier_one() {
-    let bed = Bed::start().await;
-    let tailer = bed.tail();
-    bed.append("a.csv", rows(1..=3));
-    let first = bed.until_finished("a.csv", 3).await;
-    bed.append("a.csv", row(4) + &row(5));
-    let second = bed.until_finished("a.csv", 5).await;
+async fn appended_rows_follow_and_later_totals_replace_the_earlier_ones() {
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
+    env.append("a.csv", rows(1..=3));
+    let first = env.until_finished("a.csv", 3).await;
+    env.append("a.csv", row(4) + &row(5));
+    let second = env.until_finished("a.csv", 5).await;
     assert_eq!(first.file_id, second.file_id);
     assert!(second.revision > first.revision);
     tailer.drain().await;
-    assert_eq!(bed.contents().await.rows_of(first.file_id), [1, 2, 3, 4, 5]);
+    assert_eq!(env.contents().await.rows_of(first.file_id), [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_keep_a_files_order_while_many_files_flow() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     for file in 0..40_u128 {
-        bed.land(&format!("{file:02}.csv"), rows(file * 1_000 + 1..=file * 1_000 + 100));
+        env.land(&format!("{file:02}.csv"), rows(file * 1_000 + 1..=file * 1_000 + 100));
     }
-    let tailer = bed.tail();
-    bed.until_rows(4_000).await;
+    let tailer = env.tail();
+    env.until_rows(4_000).await;
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     assert_eq!(contents.files().len(), 40);
     for file in contents.files() {
         assert_eq!(contents.rows_of(file), (1..=100).collect::<Vec<_>>());
@@ -148,32 +148,32 @@ async fn rows_keep_a_files_order_while_many_files_flow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_cannot_be_mapped_parks_its_file_and_others_flow_on() {
-    let bed = Bed::start().await;
-    bed.land("odd.csv", "when,what\n2024-03-13,view\n");
-    bed.land("good.csv", rows(1..=2));
-    let closing = bed.close_all();
-    let outcome = bed.tail_once().end().await.unwrap();
+    let env = TestEnv::start().await;
+    env.land("odd.csv", "when,what\n2024-03-13,view\n");
+    env.land("good.csv", rows(1..=2));
+    let closing = env.close_all();
+    let outcome = env.tail_once().end().await.unwrap();
     let [(path, why)] = &outcome.parked[..] else { panic!("one file is parked: {outcome:?}") };
-    assert_eq!(*path, bed.path("odd.csv"));
+    assert_eq!(*path, env.path("odd.csv"));
     assert!(
         why.contains("no column for event_type; expected one of") && why.contains("found when, what"),
         "{why}"
     );
-    assert!(bed.path("odd.csv").exists(), "a parked file stays where it is");
-    assert_eq!(bed.contents().await.rows().len(), 2);
+    assert!(env.path("odd.csv").exists(), "a parked file stays where it is");
+    assert_eq!(env.contents().await.rows().len(), 2);
 
     // Mended, it flows at the next look.
-    let tailer = bed.tail();
-    fs::write(bed.path("odd.csv"), "ts,event\n2024-03-13 00:00:00,view\n").unwrap();
-    bed.until_finished("odd.csv", 1).await;
-    until("it is archived too", async || bed.archived().len() == 2).await;
+    let tailer = env.tail();
+    fs::write(env.path("odd.csv"), "ts,event\n2024-03-13 00:00:00,view\n").unwrap();
+    env.until_finished("odd.csv", 1).await;
+    until("it is archived too", async || env.archived().len() == 2).await;
     assert!(tailer.drain().await.parked.is_empty());
     drop(closing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_section_maps_its_files_and_no_others() {
-    let bed = Bed::start_with(|config| {
+    let env = TestEnv::start_with(|config| {
         config.source = vec![common::config::Source {
             name: "shop".to_owned(),
             files: "shop_*".to_owned(),
@@ -189,16 +189,16 @@ async fn a_source_section_maps_its_files_and_no_others() {
         }];
     })
     .await;
-    bed.land("shop_1.csv", "# von gestern\nzeit;aktion;preis\n2024-03-13 10:21:14;kauf;12,50\n");
-    bed.land("other.csv", rows(1..=1));
-    let tailer = bed.tail();
-    let account = bed.until_finished("shop_1.csv", 1).await;
-    assert_eq!(account.source, "shop");
-    assert_eq!(bed.until_finished("other.csv", 1).await.source, "built-in");
+    env.land("shop_1.csv", "# von gestern\nzeit;aktion;preis\n2024-03-13 10:21:14;kauf;12,50\n");
+    env.land("other.csv", rows(1..=1));
+    let tailer = env.tail();
+    let totals = env.until_finished("shop_1.csv", 1).await;
+    assert_eq!(totals.source, "shop");
+    assert_eq!(env.until_finished("other.csv", 1).await.source, "built-in");
     tailer.drain().await;
-    let contents = bed.contents().await;
+    let contents = env.contents().await;
     let events = contents.events();
-    let event = events.iter().find(|event| event.file_id == account.file_id).unwrap();
+    let event = events.iter().find(|event| event.file_id == totals.file_id).unwrap();
     assert_eq!((&*event.event_type, &*event.event_timestamp), ("purchase", "2024-03-13T09:21:14Z"));
     assert_eq!(event.price.as_deref(), Some("12.50"));
 }

@@ -9,23 +9,23 @@ use common::health::{Ask, Service};
 use common::wire::ClosedFile;
 use sandbox::testing::{Proxy, Way};
 
-use crate::bed::{Bed, rows, until};
+use crate::test_env::{TestEnv, rows, until};
 
 const LIMIT: &str = "1s";
 
 /// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
 async fn is_noticed(stage: &str) {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let variables = [
         ("FAULT_HANG", stage),
         ("MILLRACE_HEALTH__ENABLED", "true"),
         ("MILLRACE_HEALTH__PORT", "0"),
         ("MILLRACE_HEALTH__STALL_AFTER", LIMIT),
     ];
-    fs::create_dir_all(&bed.config.data_dir).unwrap();
-    let producer = bed.producer_with(&variables, "", &["tail"]);
-    bed.land("a.csv", rows(1..=100));
-    let logged = || fs::read_to_string(bed.log()).unwrap();
+    fs::create_dir_all(&env.config.data_dir).unwrap();
+    let producer = env.producer_with(&variables, "", &["tail"]);
+    env.land("a.csv", rows(1..=100));
+    let logged = || fs::read_to_string(env.log()).unwrap();
     let is_it =
         |line: &&str| line.contains("makes no progress") && line.contains(&format!("stage=\"{stage}\""));
     until("it is logged", async || logged().lines().any(|line| is_it(&line))).await;
@@ -63,23 +63,23 @@ async fn rule_no_silent_stall_of_checkpoint() {
 /// A connection that stands and carries no answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_no_silent_stall_of_publish_while_the_broker_does_not_answer() {
-    let bed = Bed::start().await;
-    let proxy = Proxy::to(bed.config.nats.url.as_ref().unwrap()).await;
-    let tailer = bed.tail_with(|config| config.nats.url = Some(proxy.url()));
-    bed.land("a.csv", rows(1..=3));
-    bed.until_finished("a.csv", 3).await;
+    let env = TestEnv::start().await;
+    let proxy = Proxy::to(env.config.nats.url.as_ref().unwrap()).await;
+    let tailer = env.tail_with(|config| config.nats.url = Some(proxy.url()));
+    env.land("a.csv", rows(1..=3));
+    env.until_finished("a.csv", 3).await;
     let stuck = || tailer.progress.health().stuck(Instant::now() + Duration::from_mins(3));
     until("nothing is in flight", async || !stuck().contains(&"publish")).await;
     proxy.hold(Way::ToClient);
-    bed.land("b.csv", rows(11..=13));
+    env.land("b.csv", rows(11..=13));
     until("it has work", async || stuck().contains(&"publish")).await;
     // That it sends again is no progress.
     let resent = tailer.progress.resends();
     until("it sends again", async || tailer.progress.resends() > resent).await;
     assert!(stuck().contains(&"publish"));
     proxy.mend();
-    bed.land("c.csv", rows(21..=23));
-    bed.until_finished("c.csv", 3).await;
+    env.land("c.csv", rows(21..=23));
+    env.until_finished("c.csv", 3).await;
     until("nothing is in flight", async || !stuck().contains(&"publish")).await;
     tailer.drain().await;
 }
@@ -87,12 +87,12 @@ async fn rule_no_silent_stall_of_publish_while_the_broker_does_not_answer() {
 #[tokio::test]
 async fn a_panic_of_a_task_beside_the_stages_ends_the_producer_with_its_words() {
     for task in ["purge", "flush", "closed"] {
-        let bed = Bed::start().await;
-        fs::create_dir_all(&bed.config.data_dir).unwrap();
-        bed.announce_closed(FileId::from(1), ClosedFile { revision: 1, rows_read: 1 }).await;
-        let status = bed.producer_with(&[("FAULT_PANIC", task)], "", &["tail"]).end().await;
+        let env = TestEnv::start().await;
+        fs::create_dir_all(&env.config.data_dir).unwrap();
+        env.announce_closed(FileId::from(1), ClosedFile { revision: 1, rows_read: 1 }).await;
+        let status = env.producer_with(&[("FAULT_PANIC", task)], "", &["tail"]).end().await;
         assert_eq!(status.code(), Some(1), "{task}");
-        let said = fs::read_to_string(bed.log()).unwrap();
+        let said = fs::read_to_string(env.log()).unwrap();
         let last = said.lines().rfind(|line| line.contains("a stage of the producer ended by a panic"));
         let last = last.unwrap_or_else(|| panic!("{task}: {said}"));
         assert!(last.contains(&format!("FAULT_PANIC={task}")), "{last}");

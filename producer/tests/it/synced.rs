@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bed::{Bed, rows};
+use crate::test_env::{TestEnv, rows};
 
 /// Compiled with the C compiler that links Rust programs.
 fn library(dir: &Path) -> std::path::PathBuf {
@@ -68,16 +68,16 @@ fn would_be_lost(trace: &str, store: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_power_failure_leaves_whole_checkpoints() {
     // Written only where it must be, so that each write of the store belongs to what follows it.
-    let bed = Bed::start_with(|config| config.tail.checkpoint_every = Duration::from_hours(1)).await;
-    bed.land("a.csv", rows(1..=20));
-    let (library, trace) = (library(&bed.aside(".")), bed.aside("trace"));
+    let env = TestEnv::start_with(|config| config.tail.checkpoint_every = Duration::from_hours(1)).await;
+    env.land("a.csv", rows(1..=20));
+    let (library, trace) = (library(&env.aside(".")), env.aside("trace"));
     let environment = [
         ("LD_PRELOAD", library.as_path()),
         ("SYNC_TRACE", trace.as_path()),
-        ("SYNC_TRACE_DIR", bed.config.data_dir.as_path()),
+        ("SYNC_TRACE_DIR", env.config.data_dir.as_path()),
     ];
-    let closing = bed.close_all();
-    let status = bed.producer_with(&environment, "", &["tail", "--once"]).end().await;
+    let closing = env.close_all();
+    let status = env.producer_with(&environment, "", &["tail", "--once"]).end().await;
     drop(closing);
     assert!(status.success(), "{status}");
     let trace = fs::read_to_string(trace).unwrap();
@@ -88,6 +88,6 @@ async fn a_power_failure_leaves_whole_checkpoints() {
     assert!(count(&|line| line.starts_with("s ") && line.ends_with(".db-wal")) >= 3, "{trace}");
     assert!(count(&|line| line.starts_with("s ") && line.ends_with("/archive")) == 1, "{trace}");
     assert!(count(&|line| line == "n rows") >= 1, "{trace}");
-    let lost = would_be_lost(&trace, &bed.config.checkpoint_dir());
+    let lost = would_be_lost(&trace, &env.config.checkpoint_dir());
     assert_eq!(lost, Vec::<String>::new(), "{trace}");
 }

@@ -40,7 +40,7 @@ fn a_late_position_does_not_reopen_a_closed_file() {
 }
 
 #[test]
-fn rows_on_their_way_count_for_a_truncated_file_until_its_account_is_acknowledged() {
+fn rows_in_flight_count_for_a_truncated_file_until_its_totals_are_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     store.put(checkpoint(10));
@@ -58,7 +58,7 @@ fn rows_on_their_way_count_for_a_truncated_file_until_its_account_is_acknowledge
 }
 
 #[test]
-fn a_loss_rewinds_what_can_be_read_and_owes_the_accounts_of_the_rest() {
+fn a_loss_rewinds_what_can_be_read_and_makes_the_totals_of_the_rest_pending() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let numbered = |id| Checkpoint { file_id: FileId::from(id), ..checkpoint(10) };
@@ -122,7 +122,7 @@ fn how_far_rows_are_sent_is_written_before_they_are_and_goes_with_the_file() {
 }
 
 #[test]
-fn a_file_that_was_met_is_on_disk_before_its_rows_are_sent_and_its_positions_later() {
+fn a_new_file_is_on_disk_before_its_rows_are_sent_and_its_positions_later() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let on_disk = || Store::open(dir.path()).unwrap().of_file(FileId::from(42)).unwrap();

@@ -52,7 +52,7 @@ fn damage(format: Format, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_format_is_told_by_the_ending() {
+fn the_format_is_that_of_the_ending() {
     for (name, format) in [
         ("a.csv.gz", Some(Format::Gzip)),
         ("A.CSV.GZ", Some(Format::Gzip)),

@@ -50,7 +50,7 @@ fn a_good_row_becomes_an_event_with_its_origin() {
 }
 
 #[test]
-fn each_kind_of_bad_row_is_told_with_column_and_value() {
+fn each_kind_of_bad_row_is_rejected_with_column_and_value() {
     let id = "00000000-0000-4000-8000-000000000001";
     let time = "2024-03-13 10:21:14";
     for (line, reason, said) in [
@@ -206,7 +206,7 @@ fn a_row_too_large_for_the_broker_is_rejected_with_its_beginning() {
 }
 
 #[test]
-fn a_mended_row_is_the_event_that_it_would_have_been_and_says_what_it_replaces() {
+fn a_corrected_row_is_the_event_that_it_would_have_been_and_names_what_it_replaces() {
     let header = "event_type,event_timestamp,user_id,note";
     let line = "view,2024-03-13 10:21:14,u,a";
     let edited_header = format!("{ORIGIN_COLUMN},{header}");

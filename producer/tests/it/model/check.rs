@@ -56,7 +56,7 @@ pub(super) fn all(contents: &Contents, files: &Files) {
         );
     }
     no_file_is_read_as_two(&delivered, files);
-    accounts_fit(&contents.accounts(), &delivered, files);
+    totals_fit(&contents.totals(), &delivered, files);
 }
 
 /// At its first delivery each row follows the one before it.
@@ -85,30 +85,27 @@ fn no_file_is_read_as_two(delivered: &BTreeMap<FileId, Rows>, files: &Files) {
 }
 
 /// What is there is finished with all of its rows; what is gone is truncated, with no more than was delivered.
-fn accounts_fit(accounts: &[FileMessage], delivered: &BTreeMap<FileId, Rows>, files: &Files) {
+fn totals_fit(all_totals: &[FileMessage], delivered: &BTreeMap<FileId, Rows>, files: &Files) {
     let mut last = BTreeMap::<FileId, &FileMessage>::new();
-    for account in accounts {
+    for totals in all_totals {
         // One that was sent again may come behind a later one.
-        let known = last.entry(account.file_id).or_insert(account);
-        *known = if account.revision > known.revision { account } else { known };
+        let known = last.entry(totals.file_id).or_insert(totals);
+        *known = if totals.revision > known.revision { totals } else { known };
     }
     for (name, version) in &files.live {
         let path = files.path(name);
-        let of_path = last.values().filter(|account| path.to_str() == Some(&account.path));
-        let finished: Vec<_> = of_path.filter(|account| account.state == FileState::Finished).collect();
-        let [account] = finished[..] else { panic!("{name} has one final account: {finished:?}") };
+        let of_path = last.values().filter(|totals| path.to_str() == Some(&totals.path));
+        let finished: Vec<_> = of_path.filter(|totals| totals.state == FileState::Finished).collect();
+        let [totals] = finished[..] else { panic!("{name} has final totals once: {finished:?}") };
         let records = &files.versions[*version].records;
-        assert_eq!(usize::try_from(account.rows_read).unwrap(), records.len(), "{name}");
-        assert!(records.is_empty() || hold(&delivered[&account.file_id], records), "{name}");
+        assert_eq!(usize::try_from(totals.rows_read).unwrap(), records.len(), "{name}");
+        assert!(records.is_empty() || hold(&delivered[&totals.file_id], records), "{name}");
     }
-    let finished = last.values().filter(|account| account.state == FileState::Finished).count();
+    let finished = last.values().filter(|totals| totals.state == FileState::Finished).count();
     assert_eq!(finished, files.live.len(), "nothing else is finished");
-    for account in last.values().filter(|account| account.state != FileState::Finished) {
-        assert_eq!(account.state, FileState::Truncated, "{account:?} has no end");
-        let rows = delivered.get(&account.file_id).map_or(0, BTreeMap::len);
-        assert!(
-            usize::try_from(account.rows_read).unwrap() <= rows,
-            "{account:?} tells of more than {rows} rows"
-        );
+    for totals in last.values().filter(|totals| totals.state != FileState::Finished) {
+        assert_eq!(totals.state, FileState::Truncated, "{totals:?} are not final");
+        let rows = delivered.get(&totals.file_id).map_or(0, BTreeMap::len);
+        assert!(usize::try_from(totals.rows_read).unwrap() <= rows, "{totals:?} count more than {rows} rows");
     }
 }

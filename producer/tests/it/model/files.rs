@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::bed::HEADER;
+use crate::test_env::HEADER;
 
 /// How a record looks in its file.
 #[derive(Clone, Copy, Debug)]

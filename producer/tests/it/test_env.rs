@@ -1,4 +1,4 @@
-//! What a test stands on: directories and a nats-server of its own, tailers, and a stand-in for the consumer.
+//! What a test needs: directories and a nats-server of its own, tailers, and a replacement for the consumer.
 
 use std::fs;
 use std::io::Write as _;
@@ -24,13 +24,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::contents::{Contents, Sent};
 
-/// Longer than anything takes, so that only a mistake reaches it.
+/// Longer than anything takes unless there is a bug.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The header of [`rows`].
 pub(crate) const HEADER: &str = "event_id,event_type,event_timestamp,customer_id,product_name,price\n";
 
-pub(crate) struct Bed {
+pub(crate) struct TestEnv {
     pub(crate) config: Config,
     pub(crate) jetstream: jetstream::Context,
     // Before the directory it lives in.
@@ -38,7 +38,6 @@ pub(crate) struct Bed {
     dir: TempDir,
 }
 
-/// A running tailer.
 pub(crate) struct Tailer {
     pub(crate) progress: Arc<Progress>,
     pub(crate) shutdown: Shutdown,
@@ -46,12 +45,12 @@ pub(crate) struct Tailer {
     task: JoinHandle<Result<Outcome, Error>>,
 }
 
-impl Bed {
+impl TestEnv {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| ()).await
     }
 
-    /// A server and empty directories; no tailer. It looks often, and a quiet file is soon finished.
+    /// A server and empty directories; no tailer. Tailers scan often, and quiet files are soon finished.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("nats")).unwrap();
@@ -141,9 +140,9 @@ impl Bed {
         contents
     }
 
-    /// The accounts of all files, as [`Contents::accounts`] gives them.
-    pub(crate) async fn accounts(&self) -> Vec<FileMessage> {
-        Contents(self.read(stream::FILE).await).accounts()
+    /// As [`Contents::totals`].
+    pub(crate) async fn totals(&self) -> Vec<FileMessage> {
+        Contents(self.read(stream::FILE).await).totals()
     }
 
     async fn read(&self, subject: &str) -> Vec<Sent> {
@@ -157,7 +156,7 @@ impl Bed {
         // No stream, no contents.
         let Ok(events) = self.jetstream.get_stream(STREAM).await else { return Vec::new() };
         let mut made = None;
-        // While the server reloads its configuration nobody answers.
+        // While the server reloads its configuration it does not answer.
         until("the stream can be read", async || {
             made = events.create_consumer(config.clone()).await.ok();
             made.is_some()
@@ -181,23 +180,23 @@ impl Bed {
         }
     }
 
-    /// Waits until a file's latest account says that it is finished with so many rows.
+    /// Waits until a file's latest totals are final and count so many rows.
     pub(crate) async fn until_finished(&self, name: &str, rows_read: i64) -> FileMessage {
         let wanted =
-            |account: &FileMessage| (account.state, account.rows_read) == (FileState::Finished, rows_read);
-        self.until_account(name, wanted).await
+            |totals: &FileMessage| (totals.state, totals.rows_read) == (FileState::Finished, rows_read);
+        self.until_totals(name, wanted).await
     }
 
-    /// Waits until a file's latest account is as `wanted`.
-    pub(crate) async fn until_account(
+    /// Waits until a file's latest totals are as `wanted`.
+    pub(crate) async fn until_totals(
         &self,
         name: &str,
         wanted: impl Fn(&FileMessage) -> bool,
     ) -> FileMessage {
         let mut latest = None;
         let path = self.path(name);
-        until(&format!("the wanted account of {name}"), async || {
-            latest = self.accounts().await.into_iter().rfind(|account| Path::new(&account.path) == path);
+        until(&format!("the wanted totals of {name}"), async || {
+            latest = self.totals().await.into_iter().rfind(|totals| Path::new(&totals.path) == path);
             latest.as_ref().is_some_and(&wanted)
         })
         .await;
@@ -214,10 +213,10 @@ impl Bed {
         stream::closed_bucket(&self.jetstream).await.unwrap()
     }
 
-    /// Says what the consumer says when every row of this account is in a table.
-    pub(crate) async fn close(&self, account: &FileMessage) {
-        let closed = ClosedFile { revision: account.revision, rows_read: account.rows_read };
-        self.announce_closed(account.file_id, closed).await;
+    /// Announces a file as closed, as the consumer does when every row of these totals is in a table.
+    pub(crate) async fn close(&self, totals: &FileMessage) {
+        let closed = ClosedFile { revision: totals.revision, rows_read: totals.rows_read };
+        self.announce_closed(totals.file_id, closed).await;
     }
 
     pub(crate) async fn announce_closed(&self, file: FileId, closed: ClosedFile) {
@@ -233,22 +232,22 @@ impl Bed {
             loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 let Ok(events) = jetstream.get_stream(STREAM).await else { continue };
-                // The next account after those that are closed.
+                // The next totals after those that are closed.
                 let next = events.direct_get_next_for_subject(stream::FILE, Some(last + 1)).await;
                 let Ok(message) = next else { continue };
                 last = message.sequence;
-                let account: FileMessage = serde_json::from_slice(&message.payload).unwrap();
-                if account.state == FileState::Finished {
-                    let closed = ClosedFile { revision: account.revision, rows_read: account.rows_read };
+                let totals: FileMessage = serde_json::from_slice(&message.payload).unwrap();
+                if totals.state == FileState::Finished {
+                    let closed = ClosedFile { revision: totals.revision, rows_read: totals.rows_read };
                     let bucket = stream::closed_bucket(&jetstream).await.unwrap();
                     let value = serde_json::to_vec(&closed).unwrap();
-                    bucket.put(account.file_id.to_string(), value.into()).await.unwrap();
+                    bucket.put(totals.file_id.to_string(), value.into()).await.unwrap();
                 }
             }
         }))
     }
 
-    /// Waits until the tailer has written down that a file is in the archive; the file is there before.
+    /// Waits until the checkpoint of a file is in the state `archived`. The file is moved before that.
     pub(crate) async fn until_archived(&self, file: FileId) {
         until("the file is archived", async || {
             let known = producer::checkpoint_summaries(&self.config).unwrap().unwrap_or_default();
@@ -262,7 +261,7 @@ impl Bed {
         self.config.checkpoint_dir().join("checkpoints.db")
     }
 
-    /// What the store says of a file, and of how it is mapped.
+    /// The JSON of the file's checkpoint and of its mapping.
     pub(crate) fn checkpoint(&self, file: FileId) -> (serde_json::Value, serde_json::Value) {
         let store = rusqlite::Connection::open(self.checkpoint_store()).unwrap();
         let query =
@@ -272,29 +271,28 @@ impl Bed {
         (serde_json::from_str(&checkpoint).unwrap(), serde_json::from_str(&mapping).unwrap())
     }
 
-    /// Ends the server as a crash would.
+    /// With SIGKILL.
     pub(crate) fn kill_nats(&mut self) {
         let nats = self.nats.take().unwrap();
         let pid = Pid::from_raw(nats.pid().cast_signed()).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
     }
 
-    /// Stops the server in good order.
     pub(crate) async fn stop_nats(&mut self) {
         self.nats.take().unwrap().stop().await.unwrap();
     }
 
-    /// Starts the server again on the port that it had, with what is left of its store.
+    /// Starts the server again on the same port, with what is left of its store.
     pub(crate) async fn restart_nats(&mut self) {
         let port = self.config.nats.url.clone();
         let nats = nats_in(self.dir.path()).await;
         let same = |url: &secrecy::SecretString| secrecy::ExposeSecret::expose_secret(url).to_owned();
-        assert_eq!(same(&nats.url()), same(&port.unwrap()), "somebody else took the port");
+        assert_eq!(same(&nats.url()), same(&port.unwrap()), "another process took the port");
         self.nats = Some(nats);
         until("the test is connected again", async || self.jetstream.query_account().await.is_ok()).await;
     }
 
-    /// Lets the running server read a changed configuration.
+    /// Without a restart.
     pub(crate) fn reload_nats(&self, change: impl FnOnce(String) -> String) {
         let path = self.dir.path().join("nats/nats.conf");
         fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
@@ -313,20 +311,19 @@ async fn nats_in(dir: &Path) -> Nats {
 }
 
 impl Tailer {
-    /// Asks it to finish what it holds.
+    /// As the first Ctrl-C does.
     pub(crate) async fn drain(self) -> Outcome {
         self.shutdown.drain();
         self.end().await.unwrap()
     }
 
-    /// Ends it where it is, as a second Ctrl-C does.
+    /// As the second Ctrl-C does.
     pub(crate) async fn stop(self) {
         self.shutdown.stop();
-        // That messages were on their way is no surprise.
+        // It may fail because messages were in flight.
         let _ = self.end().await;
     }
 
-    /// Waits for it to end.
     pub(crate) async fn end(self) -> Result<Outcome, Error> {
         tokio::time::timeout(DEADLINE, self.task).await.expect("it ends in time").expect("it does not panic")
     }
@@ -344,7 +341,6 @@ pub(crate) fn other_file_system() -> TempDir {
     there
 }
 
-/// Waits for a condition.
 pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {
@@ -353,7 +349,7 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
     }
 }
 
-/// One good row, told apart by its number.
+/// One good row. The number makes it different from others.
 pub(crate) fn row(number: u128) -> String {
     let id = uuid::Uuid::from_u128(number);
     format!("{id},view,2024-03-13T10:21:14Z,customer {number},A thing,{number}.50\n")
