@@ -19,7 +19,6 @@ use crate::file::identity::FileStat;
 use moving::{Dirs, copy_without_replacing, move_unsynced, put_back, remove_and_sync};
 pub(crate) use recover::recover;
 
-/// Why a file could not be put away.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("failed to move {} to {}", from.display(), to.display())]
@@ -227,7 +226,6 @@ impl Leaving {
     }
 }
 
-/// Removes a copy that this process has just made.
 fn remove_copy(target: &Path) {
     if let Err(error) = remove_and_sync(target) {
         tracing::warn!(file = %target.display(), %error, "an outdated copy cannot be removed from the archive");

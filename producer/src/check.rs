@@ -20,18 +20,14 @@ const EXAMPLES: usize = 5;
 /// Messages need one, and none is sent.
 const FILE_ID: i64 = 1;
 
-/// What would become of a file.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// The file.
     pub path: PathBuf,
-    /// The `[[source]]` that maps it.
     pub source: String,
     /// The event's column and the file's column that fills it.
     pub columns: Vec<(String, String)>,
     /// The file's columns that go to `attributes`.
     pub attributes: Vec<String>,
-    /// Its rows.
     pub rows: i64,
     /// How many of them are no events.
     pub rejected: i64,
@@ -39,26 +35,16 @@ pub(crate) struct Checked {
     pub examples: Vec<(i64, String)>,
 }
 
-/// Why a file cannot be checked, or would be parked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read.
     #[error("failed to read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
-    /// It would be parked.
     #[error("{}: {why}", path.display())]
-    Parked {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    Parked { path: PathBuf, why: String },
 }
 
 /// Reads and maps the whole of a file.

@@ -10,35 +10,19 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Why a directory cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another tailer has it.
     #[error("another producer tails {}; stop it, or give this one directories of its own", dir.display())]
-    Taken {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// It belongs to somebody else.
+    Taken { dir: PathBuf },
     #[error(
         "{} belongs to user {owner}, and user {us}, who runs this, may not take files out of it: give it to user {us}, \
          run this as user {owner}, or set tail.on_close = \"keep\"",
         dir.display()
     )]
-    Foreign {
-        /// The directory.
-        dir: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        us: u32,
-    },
-    /// It cannot be made or opened.
+    Foreign { dir: PathBuf, owner: u32, us: u32 },
     #[error("failed to use the directory {}", dir.display())]
     Io {
-        /// The directory.
         dir: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },

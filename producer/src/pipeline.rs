@@ -23,7 +23,6 @@ use crate::{archive, closed, lock, purge, rebuild, stream_loss};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
-/// TailerMessage-ups that wait for the tailer.
 const TAILER_MESSAGES: usize = 1024;
 
 /// How long positions may stay unwritten.
@@ -32,28 +31,20 @@ const FLUSH: Duration = Duration::from_mins(1);
 /// The longest turn of the tailer: to go on in a large compressed file it reads all of it up to where it was.
 const TURN: Duration = Duration::from_mins(10);
 
-/// Why the tailer ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A directory cannot be had.
     #[error(transparent)]
     Lock(#[from] lock::Error),
-    /// The broker cannot be used.
     #[error(transparent)]
     Nats(#[from] nats::Error),
-    /// The stream cannot be used.
     #[error(transparent)]
     Stream(#[from] stream::Error),
-    /// Positions cannot be kept.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
-    /// Reading ended.
     #[error(transparent)]
     Tail(#[from] tail::Error),
-    /// Publishing ended.
     #[error(transparent)]
     Publish(#[from] publish::Error),
-    /// A stage panicked.
     #[error("a stage of the producer ended by a panic")]
     Panic(#[from] JoinError),
 }

@@ -18,7 +18,6 @@ impl Progress {
         self.acknowledged.load(Relaxed)
     }
 
-    /// Messages that were sent again.
     pub fn resends(&self) -> u64 {
         self.resent.load(Relaxed)
     }

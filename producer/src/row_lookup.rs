@@ -17,7 +17,6 @@ use crate::map::{MappingRules, MaxPayload};
 /// A row as it stands in its file now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// The file, where it is now.
     pub path: PathBuf,
     /// Offset of its first byte, uncompressed.
     pub byte_start: i64,
@@ -34,13 +33,11 @@ pub struct Located {
 /// What a row becomes when it is mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadAs {
-    /// An event of this id.
     Event(Uuid),
     /// No event, with the reason for people.
     Rejected(String),
 }
 
-/// Why a row cannot be read again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Checkpoints are not here, or not readable.
@@ -48,47 +45,21 @@ pub enum Error {
     Checkpoint(#[from] checkpoint::Error),
     /// Another machine's file, or one whose checkpoint was deleted.
     #[error("there is no checkpoint of file {file_id} in {}", dir.display())]
-    NoCheckpoint {
-        /// The file.
-        file_id: FileId,
-        /// Where it was looked for.
-        dir: PathBuf,
-    },
-    /// Deleted, as `tail.on_close` asks.
+    NoCheckpoint { file_id: FileId, dir: PathBuf },
     #[error("{} was deleted when every row of it was in a table", path.display())]
-    Deleted {
-        /// Where it was.
-        path: PathBuf,
-    },
-    /// The file cannot be read.
+    Deleted { path: PathBuf },
     #[error("failed to read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
-    /// Something else stands there.
     #[error("{} is another file by now", path.display())]
-    Rewritten {
-        /// The path.
-        path: PathBuf,
-    },
-    /// How its columns were read is not known any more.
+    Rewritten { path: PathBuf },
     #[error("the checkpoint of {} does not tell how its columns were read", path.display())]
-    NoMapping {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is shorter.
+    NoMapping { path: PathBuf },
     #[error("{} has {rows} rows", path.display())]
-    NoRow {
-        /// The file.
-        path: PathBuf,
-        /// How many rows it has.
-        rows: i64,
-    },
+    NoRow { path: PathBuf, rows: i64 },
 }
 
 /// Reads the row again. It takes as long as reading the file up to it.

@@ -16,7 +16,6 @@ use crate::checkpoint::rows::{self, TABLES};
 use crate::checkpoint::{Announced, Checkpoint, SentPosition, damage};
 use crate::file::identity::hash;
 
-/// The file's name.
 pub(super) const STORE: &str = "checkpoints.db";
 /// What SQLite appends to the names of the log, and of the index of the log.
 pub(super) const LOG_ENDINGS: [&str; 2] = ["-wal", "-shm"];
@@ -30,7 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which boot of the machine the store is used in; 0 once it was ended in good order.
 const USED_IN: &str = "used_in";
-/// See [`Settings`].
 const FIRST_INCARNATION: &str = "first_incarnation";
 const IS_RECOVERED: &str = "is_recovered";
 
@@ -227,7 +225,6 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes one change.
 pub(super) fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     if let Some(checkpoint) = &change.checkpoint {
         rows::put(connection, checkpoint)?;

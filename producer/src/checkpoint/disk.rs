@@ -13,52 +13,26 @@ use crate::checkpoint::database::FORMAT;
 /// Why positions cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
     #[error("failed to {doing} {}", path.display())]
     Io {
-        /// What was tried.
         doing: &'static str,
-        /// On which path.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
-    /// SQLite refused.
     #[error("failed to {doing} {}", path.display())]
     Store {
-        /// What was tried.
         doing: &'static str,
-        /// The store.
         path: PathBuf,
-        /// What it says.
         #[source]
         source: rusqlite::Error,
     },
-    /// Its bytes are not those that were written.
     #[error("{} is damaged: {what}; the producer moves it aside at its next start", path.display())]
-    Damaged {
-        /// The store.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// A later version of this program wrote it.
+    Damaged { path: PathBuf, what: String },
     #[error("{} has format {found}, and this version reads format {FORMAT}; run the version that wrote it", path.display())]
-    Newer {
-        /// The store.
-        path: PathBuf,
-        /// The version of its tables.
-        found: i32,
-    },
-    /// Not a checkpoint of a version that this build knows.
+    Newer { path: PathBuf, found: i32 },
     #[error("{} is no checkpoint of version {VERSION}: {what}; move it away to read its file from the start", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    Unreadable { path: PathBuf, what: String },
 }
 
 impl Error {
@@ -88,7 +62,6 @@ impl Error {
 
 /// The file with the random number of a directory.
 pub(super) const SOURCE_ID: &str = "source_id";
-/// The ending of a file that is being written.
 pub(super) const TEMPORARY: &str = ".tmp";
 
 /// A random number that was made when the directory was new, and stays. It is no part of the store, so that it outlives

@@ -25,7 +25,6 @@ pub(super) enum Unwritten {
     State,
 }
 
-/// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     by_file: HashMap<FileId, Entry>,

@@ -90,14 +90,16 @@ pub(crate) enum State {
         announced: Option<FileStat>,
     },
     /// Copied to the archive, which is on another file system, and perhaps still in its place.
-    Copied { target: PathBuf, announced: FileStat },
-    /// In the archive.
-    Archived { target: PathBuf },
-    /// Closed, and left in its place.
+    Copied {
+        target: PathBuf,
+        announced: FileStat,
+    },
+    Archived {
+        target: PathBuf,
+    },
     Kept,
     /// Closed, and about to be deleted.
     Deleting,
-    /// Closed, and deleted.
     Deleted,
     /// Rewritten or removed before it was closed. What was read of it stands; it cannot be read again.
     Truncated,
@@ -142,7 +144,6 @@ pub(crate) struct Announced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamPosition {
-    /// When the stream was made.
     pub created: DateTime<Utc>,
     /// The largest acknowledged sequence.
     pub last_sequence: u64,

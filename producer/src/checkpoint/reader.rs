@@ -13,7 +13,6 @@ use crate::checkpoint::disk::{Error, io_error};
 use crate::checkpoint::rows::{Mappings, Rows, TABLES};
 use crate::checkpoint::takeover;
 
-/// The checkpoints of one directory.
 #[derive(Debug)]
 pub(crate) struct Reader {
     path: PathBuf,

@@ -13,7 +13,6 @@ use crate::checkpoint::disk::{self, Error};
 /// How far behind a new revision the limit is set, in microseconds.
 const RESERVED: i64 = 60_000_000;
 
-/// The file with the limit.
 pub(super) const REVISION_LIMIT: &str = "revision_limit";
 
 /// Revisions for all files of one directory.
@@ -38,7 +37,6 @@ impl Revisions {
         Ok(Self { last: last.max(limit), limit })
     }
 
-    /// The next one, at the time `now_us`.
     pub(super) fn next(&mut self, dir: &Path, now_us: i64) -> Result<i64, Error> {
         let next = now_us.max(self.last.saturating_add(1));
         if next > self.limit {

@@ -67,12 +67,10 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The file of this id.
     pub(crate) fn of_file(self, file: FileId) -> Result<Option<Checkpoint>, Error> {
         Ok(self.select("where c.file_id = ?1", [file.get()])?.pop())
     }
 
-    /// Every file that ever had this inode.
     pub(super) fn of_inode(self, inode: u64) -> Result<Vec<Checkpoint>, Error> {
         self.select("where c.inode = ?1", [inode.cast_signed()])
     }

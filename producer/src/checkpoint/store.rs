@@ -33,7 +33,6 @@ pub(crate) struct Store {
 /// What begins again when the stream has lost data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rewound {
-    /// Files that are read again.
     pub files: usize,
     /// Files that cannot be read again; only their accounts are sent once more.
     pub truncated: usize,
@@ -115,7 +114,6 @@ impl Store {
         Ok(found)
     }
 
-    /// The file of this id.
     pub(crate) fn of_file(&self, file: FileId) -> Result<Option<Checkpoint>, Error> {
         if let Some(entry) = lock(&self.entries).get(file) {
             return Ok(Some(entry.checkpoint.clone()));
@@ -312,7 +310,6 @@ pub(crate) fn set_aside(dir: &Path, what: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 impl Store {
-    /// Every checkpoint for which `wanted` holds.
     pub(crate) fn select(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
         let mut all: HashMap<FileId, Checkpoint> =
             lock(&self.reader).rows().all().unwrap().into_iter().map(|one| (one.file_id, one)).collect();

@@ -10,7 +10,6 @@ const LONGEST_PROLOGUE: usize = 1 << 20;
 /// The beginning of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// The column names.
     pub header: Vec<String>,
     /// Between its fields.
     pub delimiter: u8,

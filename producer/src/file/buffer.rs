@@ -72,7 +72,6 @@ impl Buffer {
         self.bytes.get(at(start)?..at(end)?)
     }
 
-    /// Passes over `length` bytes.
     pub(crate) fn advance(&mut self, length: usize) {
         self.at += length;
     }

@@ -15,7 +15,6 @@ const READ: usize = 128 << 10;
 /// Of a file that ends in the middle of a member or frame.
 pub(crate) const UNFINISHED: &str = "the compressed file stops before its end; copy it again";
 
-/// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Gzip,
@@ -44,7 +43,6 @@ pub(crate) fn is_damaged(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Damaged>())
 }
 
-/// The text of the compressed `file`.
 pub(super) fn reader(format: Format, file: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let file = BufReader::with_capacity(READ, file);
     Ok(match format {

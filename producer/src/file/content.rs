@@ -10,7 +10,6 @@ use rustix::fs::OFlags;
 use crate::file::compressed;
 use crate::file::identity::{FileStat, TAIL};
 
-/// A file that is open for reading.
 pub(crate) struct Content {
     reader: Box<dyn Read + Send>,
     /// Set where the file's offsets are those of its text, so that what was read can be looked at again.
@@ -83,7 +82,6 @@ impl Content {
         }
     }
 
-    /// Appends up to `most` bytes to `buffer`.
     pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> io::Result<Got> {
         let length = buffer.len();
         buffer.resize(length + most, 0);

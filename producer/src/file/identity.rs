@@ -15,7 +15,6 @@ pub(crate) const TAIL: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
-    /// Its inode.
     pub inode: u64,
     /// Bytes of its header and first record, uncompressed.
     pub head_length: u64,
@@ -51,9 +50,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileStat {
-    /// Its inode.
     pub inode: u64,
-    /// Its size on disk.
     pub size: u64,
     /// Its modification time, in microseconds since 1970: by the clock of whoever wrote it, who can also set it.
     pub written_us: i64,

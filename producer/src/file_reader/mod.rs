@@ -140,7 +140,6 @@ impl FileReader {
         self.mapper.rewind();
     }
 
-    /// Reads more bytes.
     pub(crate) fn fill(&mut self) -> io::Result<Got> {
         self.has_open_quote = false;
         self.got = self.buffer.fill()?;

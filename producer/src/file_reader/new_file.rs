@@ -45,7 +45,6 @@ impl NewFile {
         Ok((Self { source, delimiter, buffer }, stat))
     }
 
-    /// Reads more bytes.
     pub(crate) fn fill(&mut self) -> io::Result<Got> {
         self.buffer.fill()
     }

@@ -12,7 +12,6 @@ use crate::checkpoint::Checkpoint;
 #[derive(Debug)]
 pub(super) struct MissingRows(HashMap<FileId, Entry>);
 
-/// One file.
 #[derive(Debug)]
 struct Entry {
     known: Known,

@@ -43,7 +43,6 @@ const CHUNKS: usize = 4;
 /// What the database has of one file.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The file.
     pub file_id: FileId,
     /// Its path, or another name for people.
     pub file: String,
@@ -60,7 +59,6 @@ pub struct Known {
 /// A file of which the database lacked something.
 #[derive(Clone, Debug)]
 pub struct Refilled {
-    /// The file.
     pub file_id: FileId,
     /// Its path, or another name for people.
     pub file: String,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts of a running healing.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// What the publisher has done.

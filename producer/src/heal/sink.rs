@@ -10,14 +10,12 @@ use crate::tail::Chunk;
 /// The way out of a healing.
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// To the stream.
     Publisher(mpsc::Sender<Chunk>),
     /// Nothing goes out: somebody only wants to know.
     Nowhere,
 }
 
 impl Sink {
-    /// Waits for room.
     pub(super) async fn send(&self, messages: Vec<Mapped>) -> Result<(), Error> {
         if let Some((chunks, chunk)) = self.chunk(messages) {
             chunks.send(chunk).await?;

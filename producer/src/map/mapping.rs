@@ -44,19 +44,15 @@ pub(crate) struct Mapping {
     pub delimiter: u8,
     /// Begins lines that are no rows.
     pub comment: Option<u8>,
-    /// The decimal separator of prices.
     pub decimal: char,
-    /// The file's column names.
     pub header: Vec<String>,
     /// The event's column and the number of the field that fills it.
     pub columns: BTreeMap<String, usize>,
-    /// Fields that go to `attributes`.
     pub attributes: Vec<usize>,
     /// Columns that a row must fill.
     pub required: Vec<String>,
     /// Fields that identify a row of a file without ids, in header order; none means all.
     pub id_fields: Vec<usize>,
-    /// Event types.
     pub types: EventTypeRule,
     /// The zone of times without one.
     pub time_zone: Tz,

@@ -11,11 +11,8 @@ use crate::map::values::Refusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TimeForm {
-    /// As dates.
     Dates,
-    /// Seconds since 1970.
     Seconds,
-    /// Milliseconds since 1970.
     Milliseconds,
 }
 

@@ -11,7 +11,6 @@ pub const NAMESPACE: Uuid = Uuid::from_u128(0x6d69_6c6c_7261_4365_8e76_656e_7469
 /// Why a value is refused: the reason, and the rest of a sentence which begins with the value.
 pub(crate) type Refusal = (Reason, String);
 
-/// Checks an IPv4 or IPv6 address.
 pub(crate) fn ip_address(text: &str) -> Result<(), Refusal> {
     match text.parse::<IpAddr>() {
         Ok(_) => Ok(()),

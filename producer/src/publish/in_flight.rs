@@ -42,7 +42,6 @@ enum Refusal {
 }
 
 impl InFlight {
-    /// At most `most` messages.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, first: 0, slots: VecDeque::new(), unacknowledged: 0, refused: 0, bytes: 0 }
     }
@@ -61,7 +60,6 @@ impl InFlight {
         self.slots.is_empty()
     }
 
-    /// How many messages are in flight.
     pub(crate) fn len(&self) -> usize {
         self.unacknowledged
     }

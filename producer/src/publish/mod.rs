@@ -51,7 +51,6 @@ pub enum Error {
     /// The stream is not one that can be published to.
     #[error(transparent)]
     Stream(#[from] stream::Error),
-    /// The connection is closed for good.
     #[error("the connection to nats-server is closed")]
     Closed,
     /// Asked to stop at once while messages were on their way.
@@ -59,7 +58,6 @@ pub enum Error {
     Stopped(usize),
 }
 
-/// One publisher of one tailer.
 pub(crate) struct Publisher {
     nats: Nats,
     config: Config,
@@ -74,7 +72,6 @@ pub(crate) struct Publisher {
     in_flight: InFlight,
     /// What is to be sent next, in order.
     backlog: VecDeque<Item>,
-    /// When the stream was made.
     created: DateTime<Utc>,
     /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
     last: (u64, Option<Bytes>),

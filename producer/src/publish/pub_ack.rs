@@ -8,7 +8,6 @@ use serde::Deserialize;
 /// JetStream's error code for a stream that has reached `max_bytes`.
 const FULL: u64 = 10_077;
 
-/// Whether the stream has the message.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// It has, under this sequence.
@@ -17,12 +16,10 @@ pub(super) enum Answer {
     Refused(Why),
 }
 
-/// Why a message was not taken.
 #[derive(Debug)]
 pub(super) enum Why {
     /// There is no stream with its subject, or no JetStream.
     Nobody,
-    /// The stream is full.
     Full,
     /// Anything else, in the broker's words.
     Other(String),

@@ -13,30 +13,20 @@ use crate::row_lookup::{self, Located, Rows};
 /// Nobody edits a longer row, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// Why the bytes of a row are not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is not there, or another one.
     #[error(transparent)]
     Locate(#[from] row_lookup::Error),
-    /// It cannot be read.
     #[error("failed to read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
-    /// Nobody could edit it.
     #[error("the row has {bytes} bytes; rows of up to {LONGEST} are written")]
-    TooLong {
-        /// Its bytes.
-        bytes: u64,
-    },
+    TooLong { bytes: u64 },
 }
 
-/// The rows of one file.
 #[derive(Debug)]
 pub struct Again(Rows);
 

@@ -13,44 +13,24 @@ use crate::file::buffer::Buffer;
 use crate::file_reader::Row;
 use crate::map::{delimiter_of_edited, origin_of};
 
-/// Why an edited file cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read, or would be parked.
     #[error(transparent)]
     Read(#[from] check::Error),
-    /// It is no edited file.
     #[error(
         "{}: its first column is not {ORIGIN_COLUMN}; write the rejected rows with `millrace rejects export DIR`, and \
          keep that column",
         path.display()
     )]
-    NotEdited {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It has a header and nothing else.
+    NotEdited { path: PathBuf },
     #[error("{}: there are no rows in it", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Rows do not say what they take the place of.
+    Empty { path: PathBuf },
     #[error(
         "{} row {row}, column {ORIGIN_COLUMN}: {origin}; write there what `millrace rejects export` has written{}",
         path.display(),
         if *more == 0 { String::new() } else { format!(", and in {more} more rows") }
     )]
-    BadOrigin {
-        /// The file.
-        path: PathBuf,
-        /// The first of these rows.
-        row: i64,
-        /// What stands there.
-        origin: NoOrigin,
-        /// How many more there are.
-        more: usize,
-    },
+    BadOrigin { path: PathBuf, row: i64, origin: NoOrigin, more: usize },
 }
 
 /// How many rows the edited file at `path` has, where it can be sent as a whole.
