@@ -1,8 +1,8 @@
-//! What becomes of a file whose every row is in a table: archived, kept or deleted, by configuration.
+//! Archives, keeps or deletes closed files, as `tail.on_close` configures.
 //!
-//! A checkpoint enters, with how the file was when its end was read and its totals were announced. A file that is not
-//! so any more has bytes that nobody has read: it is left, or put back, where it is, and read on. It is looked at
-//! before and after it leaves its place, and it is never removed under a name that others know.
+//! A checkpoint enters, with the file's metadata of when its end was read and its totals were announced. A file that has
+//! changed since has unread bytes: it stays, or is put back, and is read on. It is checked before and after it is moved,
+//! and it is never removed under a name that other programs know.
 
 mod moving;
 mod recover;
@@ -31,16 +31,16 @@ pub(crate) enum Error {
     Checkpoint(#[from] checkpoint::Error),
 }
 
-/// How it ended.
+/// The result for one file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Put {
     /// There is nothing more to do about the file.
     Away,
-    /// It is not as it was when its totals were announced. It is still in its directory, and to be read on.
+    /// It has changed since its totals were announced. It is still in its directory, and has to be read on.
     Changed,
 }
 
-/// A file on its way out of the landing directory.
+/// A file that is being moved or removed.
 #[derive(Debug)]
 pub(crate) struct Leaving {
     checkpoint: Checkpoint,
@@ -49,7 +49,7 @@ pub(crate) struct Leaving {
     ended: Option<Result<Put, Error>>,
 }
 
-/// Puts away closed files; how each of them ended. What has to be on disk is written for all of them at once.
+/// Puts away closed files. Checkpoints are written for all of them at once.
 pub(crate) fn put_away(
     store: &Store,
     mut files: Vec<Leaving>,
@@ -66,7 +66,7 @@ pub(crate) fn put_away(
             OnClose::Delete => State::Deleting,
             OnClose::Archive => {
                 let target = archived_path(archive_dir, &file.checkpoint.path, file.checkpoint.file_id);
-                // To be found from wherever a later process runs.
+                // A later process may run in another directory.
                 let target = std::path::absolute(&target).unwrap_or(target);
                 State::Archiving { target, announced: Some(file.announced) }
             }
@@ -130,13 +130,13 @@ fn delete(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error>
     Ok(())
 }
 
-/// Nobody knows where files are now; the next start looks.
+/// It is unknown where files are now. The next start finds out.
 fn sync_error((path, source): (PathBuf, io::Error)) -> checkpoint::Error {
     checkpoint::Error::Io { doing: "sync", path, source }
 }
 
 impl Leaving {
-    /// The closed file of `checkpoint`, which was as `announced` before its end was read.
+    /// `announced` is how the file was before its end was read.
     pub(crate) fn new(checkpoint: Checkpoint, announced: FileStat) -> Self {
         Self { checkpoint, announced, ended: None }
     }
@@ -146,13 +146,13 @@ impl Leaving {
         store.put(self.checkpoint.clone());
     }
 
-    /// The file stays; `why` it cannot leave.
+    /// The file stays where it is.
     fn stays(&mut self, store: &Store, why: Error) {
         self.becomes(store, State::Reading);
         self.ended = Some(Err(why));
     }
 
-    /// From where to where it is moved, while it is on its way to the archive.
+    /// Its place and its target, while it is moved to the archive.
     fn way(&self) -> Option<(PathBuf, PathBuf)> {
         match &self.checkpoint.state {
             State::Archiving { target, .. } if self.ended.is_none() => {
@@ -162,7 +162,7 @@ impl Leaving {
         }
     }
 
-    /// It has changed, and gets its place again.
+    /// Moves it back, since it has changed.
     fn comes_back(&mut self, store: &Store, from: &Path) {
         let back = put_back(from, &self.checkpoint.path).map(|()| Put::Changed);
         if back.is_ok() {
@@ -171,8 +171,8 @@ impl Leaving {
         self.ended = Some(back);
     }
 
-    /// To another file system. Until the copy is noted on disk, a crash leaves the file in its place and a copy that
-    /// [`recover`] removes; from then on, only what is left of the file.
+    /// To another file system. Until the checkpoint notes the copy, [`recover`] removes it after a crash. From then on, it
+    /// removes the file.
     fn copy(
         &mut self,
         store: &Store,
@@ -203,8 +203,8 @@ impl Leaving {
         Ok(removed)
     }
 
-    /// Removes the file, unless it has changed. It gets another name first, so that what is looked at last is what is
-    /// removed, and not what may have come under its name since.
+    /// Removes the file, unless it has changed. It is renamed first, so that the file that is checked is the one that is
+    /// removed, and not one that has since taken its name.
     fn remove(&self, path: &Path) -> Result<Put, Error> {
         let aside = aside(path, self.checkpoint.file_id);
         move_unsynced(path, &aside).map_err(|source| Error::Move {
@@ -232,7 +232,7 @@ fn remove_copy(target: &Path) {
     }
 }
 
-/// Puts a file of the archive back that was written meanwhile, to be read on.
+/// Moves a file back from the archive that was written after it was archived.
 pub(crate) fn bring_back(
     store: &Store,
     checkpoint: Checkpoint,
@@ -240,7 +240,7 @@ pub(crate) fn bring_back(
     announced: FileStat,
 ) -> Result<(), Error> {
     let mut file = Leaving::new(checkpoint, announced);
-    // As on its way there: a crash between the steps is recovered from.
+    // As while it is archived, so that a crash is recovered from.
     file.becomes(store, State::Archiving { target: target.to_owned(), announced: Some(announced) });
     store.flush()?;
     put_back(target, &file.checkpoint.path)?;
@@ -249,32 +249,31 @@ pub(crate) fn bring_back(
     Ok(())
 }
 
-/// Whether the file in the archive, which was as `announced`, has more bytes by now.
+/// Whether the file in the archive has more bytes than when it was `announced`.
 pub(crate) fn has_grown(target: &Path, announced: FileStat) -> bool {
     let found = fs::metadata(target).map(|found| FileStat::from(&found));
     found.is_ok_and(|found| found.inode == announced.inode && found.size > announced.size)
 }
 
-/// Whether the file at `path` is as it was before its end was read. It is opened, since some network file systems
-/// look at their server only then.
+/// Whether the file has not changed since. It is opened, since some network file systems ask their server only then.
 fn is_as_announced(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
     found.is_ok_and(|found| FileStat::from(&found) == announced)
 }
 
-/// The same for a file that was renamed meanwhile.
+/// The same for a file that was renamed.
 pub(crate) fn is_as_moved(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
     found.is_ok_and(|found| FileStat::from(&found).is_same_but_for_its_name(&announced))
 }
 
-/// Where a file is in the archive: `orders.csv.gz` of file 42 is `orders.42.csv.gz` there, so that a file of the same
-/// name can come again.
+/// The path in the archive: `orders.csv.gz` with file id 42 is `orders.42.csv.gz` there, so that another file of the same
+/// name can be archived.
 pub(crate) fn archived_path(archive_dir: &Path, path: &Path, file: FileId) -> PathBuf {
     archive_dir.join(labelled(path, &file.to_string()))
 }
 
-/// The file's name with a label before its ending, in whatever case that is: it tells the format.
+/// The file's name with a label before its ending. The ending, in upper or lower case, stays, since it is the format.
 fn labelled(path: &Path, label: &str) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let lower = name.to_ascii_lowercase();
@@ -282,7 +281,7 @@ fn labelled(path: &Path, label: &str) -> String {
     format!("{}.{label}{}", &name[..dot], &name[dot..])
 }
 
-/// Where a file waits to be removed: in its directory, under a name that is not read.
+/// The name under which a file is removed: in its directory, and not read.
 fn aside(path: &Path, file: FileId) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{file}.removing"))

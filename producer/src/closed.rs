@@ -1,7 +1,7 @@
-//! Receives from the consumer which files are closed. Entries of the bucket enter, wake-ups of the tailer leave.
+//! Receives from the consumer which files are closed. Entries of the bucket enter, messages to the tailer leave.
 //!
-//! An entry of a file that is put away is taken out, so that the bucket does not grow with the files that ever were. One
-//! that is about another tailer's file stays, for that one or until [`stream::CLOSED_FOR`] is over.
+//! The entry of a file that was put away is deleted, so that the bucket does not grow for ever. Entries of another tailer's
+//! files stay, for that tailer or until [`stream::CLOSED_FOR`] is over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use tokio::sync::mpsc;
 use crate::checkpoint::{State, Store};
 use crate::tailer_message::TailerMessage;
 
-/// How often entries are taken out.
+/// How often entries are deleted.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Watches until the tailer is gone. A watch that breaks is made anew and reports everything once more, which is
-/// harmless; so is one of before a reconnect, since the server may have lost the bucket, and the watch says nothing.
+/// Watches until the tailer has ended. The watch is made again after an error and after each reconnect, since a server
+/// that has lost the bucket does not report it. It then sends every entry once more, which is harmless.
 pub(crate) async fn watch(nats: Nats, store: Arc<Store>, to_tailer: mpsc::Sender<TailerMessage>) {
     let mut connected = nats.connected.clone();
     let mut backoff = Backoff::of_broker();
@@ -55,11 +55,12 @@ pub(crate) async fn watch(nats: Nats, store: Arc<Store>, to_tailer: mpsc::Sender
     }
 }
 
-/// Entries that are in the bucket, by file, with their revisions: those of this tailer's files that are not put away.
+/// The entries of this tailer's files that are not put away, with their revisions.
 #[derive(Debug, Default)]
 struct Received {
     revisions: BTreeMap<FileId, u64>,
-    /// Whether the broker refused once, for want of a permission say; it is asked again after the next reconnect.
+    /// Whether the broker has refused to delete one, for example without the permission. It is tried again after the next
+    /// reconnect.
     is_refused: bool,
 }
 
@@ -68,7 +69,7 @@ impl Received {
         let mut done = Vec::new();
         self.revisions.retain(|file, revision| {
             let known =
-                store.of_file(*file).inspect_err(|error| tracing::debug!(%error, %file, "is not known"));
+                store.of_file(*file).inspect_err(|error| tracing::debug!(%error, %file, "has no checkpoint"));
             match known.map(|known| known.map(|checkpoint| checkpoint.state)) {
                 Err(_) => true,
                 Ok(Some(State::Archived { .. } | State::Kept | State::Deleted)) => {
@@ -83,7 +84,7 @@ impl Received {
                 return;
             }
             let subject = format!("$KV.{}.{file}", stream::CLOSED);
-            // A later entry of the same file is about a later state of it, and stays.
+            // A later entry of the same file is of later totals, and stays.
             let purged = bucket.stream.purge().filter(subject).sequence(revision + 1).await;
             if let Err(error) = purged {
                 tracing::debug!(%error, %file, "the entry stays in the bucket of closed files");

@@ -1,6 +1,6 @@
-//! Puts finished files into a directory: records enter, a file of a new name leaves, whole or not at all.
+//! Puts finished files into a directory: records enter, a file of a new name leaves, complete or not at all.
 //!
-//! Records go to a `.part` file, which readers pass over. Landing it is fsync, then a rename that refuses to
+//! Records go to a `.part` file, which readers ignore. Landing it is fsync, then a rename that refuses to
 //! replace anything, then fsync of the directory, so that a file that can be seen is complete, and stays so
 //! when the machine loses power. The `.part` file's own name is random: any number of generators may share a
 //! directory.
@@ -15,10 +15,9 @@ use chrono::{DateTime, Utc};
 use csv::ByteRecord;
 use tempfile::NamedTempFile;
 
-/// Bytes that are gathered before they go to the kernel.
+/// The size of the write buffer, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What the directory or a file in it was not fit for.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {attempt} {}", path.display())]
 pub struct Error {
@@ -34,18 +33,18 @@ impl Error {
     }
 }
 
-/// Begins a file in `dir` whose name readers pass over, which is removed when it is dropped.
+/// Begins a file in `dir` whose name readers ignore. It is removed when it is dropped.
 pub(crate) fn part(dir: &Path, prefix: &str) -> Result<NamedTempFile, Error> {
     tempfile::Builder::new()
         .prefix(prefix)
         .suffix(".csv.part")
-        // Less the umask, as for any other file; on their own, temporary files are for their owner only.
+        // Minus the umask, as for any other file. By default, only the owner can read temporary files.
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(dir)
         .map_err(Error::on("begin a file in", dir))
 }
 
-/// Gives a file that is on disk the first of `names` that is free in `dir`. Never replaces a file.
+/// Syncs a file and gives it the first of `names` that is free in `dir`. Never replaces a file.
 pub(crate) fn place(
     mut part: NamedTempFile,
     dir: &Path,
@@ -112,7 +111,7 @@ impl Landing {
     }
 }
 
-/// A file that nobody sees yet. Dropped before it has landed, it is removed.
+/// A file with a temporary name. Dropped before it has landed, it is removed.
 #[derive(Debug)]
 pub(crate) struct LandingFile {
     writer: csv::Writer<NamedTempFile>,
@@ -120,13 +119,13 @@ pub(crate) struct LandingFile {
 }
 
 impl LandingFile {
-    /// Adds a record, of whatever number of fields.
+    /// Adds a record, of any number of fields.
     pub(crate) fn write(&mut self, record: &ByteRecord) -> Result<(), Error> {
         let written = self.writer.write_byte_record(record).map_err(io::Error::from);
         self.check(written)
     }
 
-    /// Everything on disk, under the name that readers pass over.
+    /// Syncs the file, which still has its temporary name.
     fn finish(mut self) -> Result<NamedTempFile, Error> {
         let synced = self.writer.flush().and_then(|()| self.writer.get_ref().as_file().sync_all());
         self.check(synced)?;

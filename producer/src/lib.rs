@@ -16,14 +16,14 @@ mod archive;
 
 mod stream_loss;
 mod lock;
-mod rebuild; // what the stream knows of checkpoints that were lost
+mod rebuild; // files whose checkpoints were lost
 mod purge;
 mod progress;
 mod check;
-pub mod rejects; // rejected rows on their way to a person and back
-mod positions; // all of them forgotten
+pub mod rejects; // rejected rows, written for a person to correct, and read back
+mod positions; // deleted for --fresh
 pub mod row_lookup; // one row of a file, read again
-pub mod heal; // what the database lacks, published again
+pub mod heal; // publishes again what the database lacks
 mod pipeline;
 
 pub mod cli;

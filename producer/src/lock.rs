@@ -28,15 +28,15 @@ pub enum Error {
     },
 }
 
-/// A directory that is ours until this is dropped, or the process ends in whatever way.
+/// A directory that is locked until this is dropped, or the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(#[cfg_attr(not(test), expect(dead_code, reason = "held for its drop"))] File);
 
-/// How long a lock may outlive its owner: a program that the owner is just starting shares it until it runs.
+/// How long a lock may outlive its owner: a child process that is being started holds it until its exec.
 const LINGERS: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Makes `dir` where it is missing, and takes it.
+/// Makes `dir` if it is missing, and locks it.
 pub(crate) async fn take(dir: &Path) -> Result<Lock, Error> {
     let io = |source| Error::Io { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(io)?;
@@ -52,7 +52,7 @@ pub(crate) async fn take(dir: &Path) -> Result<Lock, Error> {
     }
 }
 
-/// Whether a tailer is at work in `dir`, which is made where it is missing.
+/// Whether a tailer has locked `dir`, which is made if it is missing.
 pub async fn is_tailed(dir: &Path) -> Result<bool, Error> {
     match take(dir).await {
         Ok(_) => Ok(false),
@@ -61,7 +61,7 @@ pub async fn is_tailed(dir: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Whether files can be moved out of `dir`, said before the first one is read.
+/// Fails before the first file is read if files cannot be moved out of `dir`.
 pub(crate) fn check_writable(dir: &Path) -> Result<(), Error> {
     let io = |source| Error::Io { dir: dir.to_owned(), source };
     match accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {

@@ -28,8 +28,8 @@ const TAILER_MESSAGES: usize = 1024;
 /// How long positions may stay unwritten.
 const FLUSH: Duration = Duration::from_mins(1);
 
-/// The longest turn of the tailer: to go on in a large compressed file it reads all of it up to where it was.
-const TURN: Duration = Duration::from_mins(10);
+/// The longest read of the tailer: to resume a large compressed file, it reads all of it up to its position.
+const LONGEST_READ: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -76,7 +76,7 @@ pub async fn tail(
     ended
 }
 
-/// Tails `landing`, which nobody else does.
+/// Tails `landing`, which is locked.
 async fn tail_alone(
     config: &Config,
     landing: &Path,
@@ -115,7 +115,7 @@ async fn tail_alone(
     let (to_publisher, chunks) = mpsc::channel(CHUNKS);
 
     // Tail and map: on one thread, each row is mapped as it is read.
-    let pulse = health.pulse("tail", config.tail.poll + TURN);
+    let pulse = health.pulse("tail", config.tail.poll + LONGEST_READ);
     let mapping_rules = MappingRules::new(config, MaxPayload::Of(nats.client.clone()));
     let context =
         Context { config: config.clone(), store: store.clone(), clock: Clock::System, mapping_rules };
@@ -124,7 +124,7 @@ async fn tail_alone(
     let publisher =
         Publisher::new(nats.clone(), config.clone(), store.clone(), progress, to_tailer.clone(), incarnation)
             .await?;
-    // What fails beside the tailer ends it.
+    // An error of another task ends the tailer.
     let part = shutdown.child();
     let mut publishing = JoinSet::new();
     publishing.spawn(publisher.run(chunks, part.clone()));
@@ -145,7 +145,7 @@ async fn tail_alone(
         outcome = &mut tailing => Ok(outcome?),
         error = failure(&mut publishing, &mut aids) => {
             part.stop();
-            // Its own error would be about what it has just lost.
+            // Its error would only be a consequence.
             let _ = tailing.await;
             Err(error)
         }
@@ -158,7 +158,7 @@ async fn tail_alone(
     Ok(ended??)
 }
 
-/// The error of the first task beside the tailer that ends by one.
+/// The first error of a task beside the tailer.
 async fn failure(publishing: &mut JoinSet<Result<(), publish::Error>>, aids: &mut JoinSet<()>) -> Error {
     loop {
         tokio::select! {
@@ -174,8 +174,8 @@ async fn failure(publishing: &mut JoinSet<Result<(), publish::Error>>, aids: &mu
     }
 }
 
-/// Makes stream and bucket where they are missing, as soon as the broker is ready. `closed` makes the bucket again
-/// where the broker loses it later.
+/// Makes stream and bucket if they are missing, as soon as the broker is ready. `closed` makes the bucket again if the
+/// broker loses it later.
 async fn set_up(
     nats: &Nats,
     config: &Config,
@@ -189,7 +189,7 @@ async fn set_up(
     until_ready(nats, &Outage::new("the stream"), shutdown, make).await
 }
 
-/// Writes positions to disk now and then, off the publisher's path.
+/// Writes positions to disk every `tail.checkpoint_every`, so that the publisher does not wait for the disk.
 async fn keep_flushing(store: Arc<Store>, every: Duration, pulse: Pulse) {
     let mut is_logged = false;
     loop {

@@ -1,12 +1,11 @@
-//! The positions of a checkpoint directory, for a command that starts from nothing: a directory enters, and once no
-//! tailer can use it, its positions are forgotten.
+//! Deletes the positions of a checkpoint directory for `--fresh`, after locking it against tailers.
 
 use std::path::{Path, PathBuf};
 
 use crate::lock::{self, Lock};
 use crate::{Error, checkpoint};
 
-/// The positions of one directory, which no tailer uses while this is held.
+/// The positions of one directory, which is locked while this is held.
 #[derive(Debug)]
 pub struct Positions {
     dir: PathBuf,
@@ -14,13 +13,13 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// Takes them; refused while a tailer is at work there. Nothing is made where there is no directory.
+    /// Fails while a tailer is running there. A missing directory is not made.
     pub async fn take(dir: &Path) -> Result<Self, Error> {
         let lock = if dir.exists() { Some(lock::take(dir).await?) } else { None };
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
-    /// Deletes them, and nothing else: the directory, and what is not ours in it, stay.
+    /// The directory, and other files in it, stay.
     pub fn forget(self) -> Result<(), Error> {
         Ok(checkpoint::forget(&self.dir)?)
     }

@@ -1,10 +1,10 @@
-//! Counts of a running tailer, for whoever shows them.
+//! Counts of a running tailer.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use common::health::Health;
 
-/// What a tailer has done since it started.
+/// Since the tailer was started.
 #[derive(Debug, Default)]
 pub struct Progress {
     acknowledged: AtomicU64,
@@ -13,7 +13,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Messages that the stream has acknowledged: rows, rejected rows and accounts.
+    /// Messages that the stream has acknowledged: rows, rejected rows and totals.
     pub fn messages(&self) -> u64 {
         self.acknowledged.load(Relaxed)
     }
@@ -22,7 +22,7 @@ impl Progress {
         self.resent.load(Relaxed)
     }
 
-    /// Whether its stages turn, and whether it has what it needs.
+    /// Of its stages and the services that it needs.
     pub fn health(&self) -> &Health {
         &self.health
     }

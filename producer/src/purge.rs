@@ -1,4 +1,4 @@
-//! Makes room in the stream: above the high-water mark the oldest messages that everyone has read go.
+//! Makes room in the stream: above the high-water mark, the oldest messages are purged that every durable has acknowledged.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use common::stream::{DURABLE, Durable};
 use common::{Outage, config, fault};
 use futures::TryStreamExt;
 
-/// How often the stream's size is looked at.
+/// How often the stream's size is checked.
 const EVERY: Duration = Duration::from_secs(1);
-/// A purge goes down to this share of the high-water mark, so that not every look purges.
+/// A purge goes down to this share of the high-water mark, so that not every check purges.
 const DOWN_TO: f64 = 0.75;
 
 /// Purges until the task is dropped.
@@ -26,14 +26,14 @@ pub(crate) async fn run(nats: Nats, mut stream: Stream, config: config::Stream) 
                     tracing::debug!(purged, "purged messages that everyone has read");
                 }
             }
-            // A connection that is lost says so itself.
+            // A lost connection is logged elsewhere.
             Err(_) if !nats.is_connected() => {}
             Err(error) => outage.failed(&*error),
         }
     }
 }
 
-/// Purges once where needed; how many messages went.
+/// Purges once if needed. Returns how many messages were purged.
 async fn once(
     stream: &mut Stream,
     config: &config::Stream,

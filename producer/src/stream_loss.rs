@@ -1,5 +1,5 @@
-//! Whether the stream still has what it acknowledged: a store can be deleted, lose its end in a power failure, or be
-//! put back to an older copy. What can be read again is then published again.
+//! Detects whether the stream has lost messages that it had acknowledged: its store can be deleted, lose its end in a power
+//! failure, or be replaced by an older copy. Files that can be read again are then published again.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use common::stream::Incarnation;
 use crate::checkpoint::{self, Rewound, Store, StreamPosition};
 use crate::file::identity::hash;
 
-/// How often a message is asked for of a broker that is busy, and the pause between.
+/// How often a message is requested from a busy broker, and the pause between.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Whether the stream, which is `now`, lacks what it had acknowledged at `then`. A store that lost its end may have
-/// taken as many new messages since, so the message itself is compared; one that was only purged is no loss.
+/// Whether the stream, which is `now`, lacks what it had acknowledged at `then`. A store that has lost its end may have
+/// stored as many new messages since, so the message itself is compared. A purged message is no loss.
 pub(crate) async fn is_lost(stream: &Stream, now: Incarnation, then: &StreamPosition) -> bool {
     if now.created != then.created || now.last_sequence < then.last_sequence {
         return true;
@@ -28,22 +28,22 @@ pub(crate) async fn is_lost(stream: &Stream, now: Incarnation, then: &StreamPosi
         Ok(message) => then.last_hash.is_some_and(|ours| ours != hash(&message.payload)),
         // Purged meanwhile.
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => false,
-        // A user without the permission to read it can only compare the numbers.
+        // Without the permission to read messages, only the sequences are compared.
         Err(error) => {
-            tracing::warn!(%error, "the last acknowledged message cannot be looked at");
+            tracing::warn!(%error, "the last acknowledged message cannot be read");
             false
         }
     }
 }
 
-/// Lets everything that is not closed begin again; how many files can.
+/// Lets every file that is not closed be read again from its start. Returns how many files can be.
 pub(crate) fn rewind(store: &Store) -> Result<usize, checkpoint::Error> {
     let Rewound { files, truncated } = store.rewind()?;
     if truncated > 0 {
         tracing::warn!(
             files = truncated,
             "were truncated and cannot be published again: what the stream has lost of them is lost, and their \
-             accounts will say so"
+             totals will show it"
         );
     }
     Ok(files)

@@ -1,5 +1,4 @@
-//! Moving, copying and removing files such that nothing is replaced, and that a power failure finds either the one state
-//! or the other.
+//! Moves, copies and removes files. Nothing is replaced, and after a power failure each step has either happened or not.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, FileTimes};
@@ -14,29 +13,27 @@ use super::{Error, labelled};
 /// Bytes of one comparison.
 const BLOCK: usize = 256 << 10;
 
-/// Gives a file another name, unless that is taken. Both directories are on disk before it returns.
+/// Renames a file, unless the name is taken. Both directories are synced.
 pub(super) fn move_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     move_unsynced(from, to)?;
     sync_parents(from, to)
 }
 
-/// The same; that both directories are on disk is up to the caller.
+/// The same; the caller has to sync both directories.
 pub(super) fn move_unsynced(from: &Path, to: &Path) -> io::Result<()> {
     to.parent().map_or(Ok(()), fs::create_dir_all)?;
     rename_without_replacing(from, to)
 }
 
-/// Directories in which names have changed.
+/// Directories that have to be synced.
 #[derive(Debug, Default)]
 pub(super) struct Dirs(BTreeSet<PathBuf>);
 
 impl Dirs {
-    /// Takes note of a file that was moved.
     pub(super) fn changed(&mut self, from: &Path, to: &Path) {
         self.0.extend([from, to].into_iter().filter_map(Path::parent).map(Path::to_owned));
     }
 
-    /// Brings all of them to disk; the error is about one of them.
     pub(super) fn sync(&self) -> Result<(), (PathBuf, io::Error)> {
         for dir in self.0.iter().filter(|dir| !dir.as_os_str().is_empty()) {
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| (dir.clone(), error))?;
@@ -45,23 +42,23 @@ impl Dirs {
     }
 }
 
-/// Copies a file to another file system. The copy gets its name when it is on disk and was compared.
+/// Copies a file to another file system. The copy gets its name after it was synced and compared.
 pub(super) fn copy_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
-    // What a crash has left there is ours: the name has the file's id.
+    // A crash has left it: the name has the file's id.
     let part = part_of(to);
     let copied = copy_and_compare(from, &part).and_then(|()| {
         fault::point("after_partial_copy");
         rename_without_replacing(&part, to)
     });
     if let Err(error) = copied {
-        // It may not have been begun.
+        // It may not exist.
         let _ = fs::remove_file(&part);
         return Err(error);
     }
     sync_parents(to, to)
 }
 
-/// Where a copy is until it is whole: beside it, under a name that nobody takes for a file of the archive.
+/// The name of a copy until it is complete.
 pub(super) fn part_of(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.part"))
@@ -73,7 +70,7 @@ fn copy_and_compare(from: &Path, part: &Path) -> io::Result<()> {
     io::copy(&mut source, &mut copy)?;
     let metadata = source.metadata()?;
     let times = FileTimes::new().set_modified(metadata.modified()?);
-    // Some file systems have no permissions, or no such times; the bytes are what counts.
+    // Some file systems have no permissions, or no such times. Only the bytes have to be the same.
     let _ = copy.set_permissions(metadata.permissions()).and_then(|()| copy.set_times(times));
     copy.sync_all()?;
     if is_beginning_of(part, from)? && copy.metadata()?.len() == metadata.len() {
@@ -99,7 +96,7 @@ pub(super) fn is_beginning_of(beginning: &Path, whole: &Path) -> io::Result<bool
     }
 }
 
-/// Puts a file back that was moved and had changed: in its place, or beside what has come there since.
+/// Moves a file back that had changed: to its name, or to another one if that is taken by now.
 pub(super) fn put_back(from: &Path, place: &Path) -> Result<(), Error> {
     let mut number = 2;
     let mut to = place.to_owned();
@@ -115,7 +112,7 @@ pub(super) fn put_back(from: &Path, place: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes a file; that is on disk before it returns.
+/// Removes a file and syncs its directory.
 pub(super) fn remove_and_sync(path: &Path) -> io::Result<()> {
     fs::remove_file(path)?;
     sync_parents(path, path)
@@ -124,7 +121,7 @@ pub(super) fn remove_and_sync(path: &Path) -> io::Result<()> {
 fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        // Some file systems cannot rename without replacing; a link never replaces.
+        // Some file systems cannot rename without replacing. A hard link never replaces.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
             fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
         }

@@ -1,7 +1,7 @@
-//! Ends, or undoes, at the next start what a crash has cut while a file was put away.
+//! Completes, or undoes, at the next start what a crash has interrupted while a file was put away.
 //!
-//! A file that is still there is read on, which finds nothing new unless it has grown; it is closed and put away once
-//! more. One that is nowhere keeps its mark: when it turns up, under whatever name, it goes on.
+//! A file that is still there is read on, which finds nothing new unless it has grown. It is then closed and put away
+//! again. One that is not found keeps its state, and is resumed if it is found later, under any name.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ use super::{aside, is_as_moved};
 use crate::checkpoint::{self, Checkpoint, State, Store};
 use crate::file::identity::FileStat;
 
-/// Settles every checkpoint whose file was being put away.
+/// Updates every checkpoint whose file was being put away.
 pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
     let is_cut =
         |state: &State| matches!(state, State::Archiving { .. } | State::Copied { .. } | State::Deleting);
@@ -30,13 +30,13 @@ pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
     store.flush()
 }
 
-/// What was moved aside to be removed gets its name again.
+/// A file that was renamed to be removed gets its name back.
 fn come_back(checkpoint: &Checkpoint) {
     let aside = aside(&checkpoint.path, checkpoint.file_id);
     if device_of(&aside, checkpoint.identity.inode).is_some()
         && let Err(error) = put_back(&aside, &checkpoint.path)
     {
-        tracing::warn!(file = %aside.display(), %error, "was to be removed, and cannot be put back; rename it");
+        tracing::warn!(file = %aside.display(), %error, "was about to be removed, and cannot be put back; rename it");
     }
 }
 
@@ -49,7 +49,7 @@ fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<FileStat>
     let target = target.to_owned();
     match (from, to) {
         (_, Some(_)) => {
-            // Linked to its new name, and not yet without the old one.
+            // It has its new name as a link, and still its old one.
             if from == to
                 && let Err(error) = fs::remove_file(path)
             {
@@ -68,7 +68,7 @@ fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<FileStat>
             }
         }
         (Some(_), None) => {
-            // On another file system: what there is of a copy.
+            // On another file system: a copy, which may not be complete.
             let _ = fs::remove_file(part_of(&target));
             if let Some(announced) = announced {
                 remove_copy(path, &target, announced);
@@ -87,7 +87,7 @@ fn copied(checkpoint: &Checkpoint, target: &Path, announced: FileStat) -> State 
     State::Reading
 }
 
-/// Removes the copy of a file that is still in its place. What else stands under that name stays.
+/// Removes the copy of a file that is still in its place. Other files of that name stay.
 fn remove_copy(path: &Path, target: &Path, announced: FileStat) {
     let Ok(found) = fs::metadata(target) else { return };
     let found = FileStat::from(&found);
@@ -98,7 +98,7 @@ fn remove_copy(path: &Path, target: &Path, announced: FileStat) {
     }
 }
 
-/// On which device the file is that has this inode, if it is the one at `path`.
+/// The device of the file at `path`, if it has this inode.
 fn device_of(path: &Path, inode: u64) -> Option<u64> {
     fs::metadata(path).ok().filter(|found| found.ino() == inode).map(|found| found.dev())
 }
