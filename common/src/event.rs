@@ -76,34 +76,9 @@ pub enum Reason {
     RefusedByDatabase,
 }
 
-impl Reason {
-    /// As it stands in `corrupt_records.reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TooFewFields => "too_few_fields",
-            Self::TooManyFields => "too_many_fields",
-            Self::NotUtf8 => "not_utf8",
-            Self::NulCharacter => "nul_character",
-            Self::MissingValue => "missing_value",
-            Self::UnknownEventType => "unknown_event_type",
-            Self::BadTimestamp => "bad_timestamp",
-            Self::BadPrice => "bad_price",
-            Self::NegativePrice => "negative_price",
-            Self::BadIpAddress => "bad_ip_address",
-            Self::ValueTooLong => "value_too_long",
-            Self::RecordTooLong => "record_too_long",
-            Self::MessageTooLarge => "message_too_large",
-            Self::LineContinued => "line_continued",
-            Self::BadOrigin => "bad_origin",
-            Self::UndecodableMessage => "undecodable_message",
-            Self::NoOrigin => "no_origin",
-            Self::RefusedByDatabase => "refused_by_database",
-        }
-    }
-}
-
+/// As it is stored in `corrupt_records.reason`.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.serialize(f)
     }
 }

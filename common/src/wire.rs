@@ -186,14 +186,10 @@ pub enum FileState {
     Truncated,
 }
 
-impl FileState {
-    /// As it stands in `files.state`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Finished => "finished",
-            Self::Truncated => "truncated",
-        }
+/// As it is stored in `files.state`.
+impl fmt::Display for FileState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -1,15 +1,18 @@
 //! A record for `corrupt_records`: a row or a message that could not become an event, and why.
 
+use std::fmt;
+
 use common::event::Reason;
 use common::stream::StreamPosition;
 use common::wire::{RejectMessage, VersionOnly};
 use common::{FileId, Origin};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Fault;
 
 /// Who found it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
     /// The tailer, in the file.
     Producer,
@@ -19,14 +22,10 @@ pub(crate) enum Stage {
     Database,
 }
 
-impl Stage {
-    /// As it stands in `corrupt_records.stage`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Producer => "producer",
-            Self::Decode => "decode",
-            Self::Database => "database",
-        }
+/// As it is stored in `corrupt_records.stage`.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

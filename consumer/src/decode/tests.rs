@@ -84,7 +84,7 @@ fn a_message_without_origin_is_told_from_one_that_is_no_message_at_all() {
 fn a_reject_keeps_what_the_producer_found_and_a_nul_in_it_is_shown() {
     let body = r#"{"v":1,"file_id":7,"row":3,"written_us":0,"byte_start":10,"byte_end":15,"reason":"bad_price","message":"bad \u0000","column":"price","value":"1\u0000","raw":"eA==","truncated":false}"#;
     let record = corrupt(stream::REJECTED, body);
-    assert_eq!((record.stage.as_str(), record.reason), ("producer", Reason::BadPrice));
+    assert_eq!((record.stage, record.reason), (Stage::Producer, Reason::BadPrice));
     assert_eq!((record.message.as_str(), record.value.as_deref()), ("bad \u{2400}", Some("1\u{2400}")));
     assert_eq!((record.column.as_deref(), record.span), (Some("price"), Some((10, 15))));
 }

@@ -54,7 +54,7 @@ impl Rejects {
         let statement = include_str!("../../../sql/rejects.sql");
         let rows = sqlx::query_as(statement)
             .bind(filter.files.as_deref())
-            .bind(filter.reason.map(Reason::as_str))
+            .bind(filter.reason.map(|reason| reason.to_string()))
             .bind(filter.with_closed)
             .bind(limit);
         rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
@@ -66,7 +66,7 @@ impl Rejects {
         let rows = sqlx::query_as(statement)
             .bind(file)
             .bind(after)
-            .bind(filter.reason.map(Reason::as_str))
+            .bind(filter.reason.map(|reason| reason.to_string()))
             .bind(filter.with_closed)
             .bind(PAGE);
         rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
@@ -90,7 +90,7 @@ impl Rejects {
     {
         let rows = sqlx::query_as(statement)
             .bind(filter.files.as_deref())
-            .bind(filter.reason.map(Reason::as_str))
+            .bind(filter.reason.map(|reason| reason.to_string()))
             .bind(filter.with_closed);
         rows.fetch_all(&mut self.0).await.map_err(Error::of(READ))
     }
