@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bed::{Bed, rows};
+use crate::test_env::{TestEnv, rows};
 
 /// The query `commit` as the protocol sends it: its kind, its length, its text.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bcommit\0";
@@ -56,22 +56,22 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicBool
 
 #[tokio::test]
 async fn rule_commit_once() {
-    let mut bed = Bed::start().await;
-    let (url, lost) = lose_reply_to_commit(&bed.url).await;
-    bed.config.database.url = Some(url);
-    bed.publish_rows(rows(7, 100)).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from events", 100).await;
+    let mut env = TestEnv::start().await;
+    let (url, lost) = lose_reply_to_commit(&env.url).await;
+    env.config.database.url = Some(url);
+    env.publish_rows(rows(7, 100)).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 100).await;
     let counts = replica.drain().await;
     assert!(lost.load(Ordering::SeqCst), "no answer to a COMMIT was lost");
     assert_eq!((counts.events, counts.redelivered, counts.duplicates), (100, 0, 0));
-    assert_eq!(bed.count("select sum(events) from batch_files").await, 100);
-    assert_eq!(bed.unread().await, (0, 0));
+    assert_eq!(env.count("select sum(events) from batch_files").await, 100);
+    assert_eq!(env.unread().await, (0, 0));
 }
 
 #[tokio::test]
 async fn rule_synchronous_commit() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let prepare = "do $$ begin
             execute format('alter database %I set synchronous_commit = off', current_database());
         end $$;
@@ -79,11 +79,11 @@ async fn rule_synchronous_commit() {
         create function see() returns trigger language plpgsql as
             $$ begin insert into seen values (current_setting('synchronous_commit')); return null; end $$;
         create trigger see after insert on batches for each statement execute function see()";
-    sqlx::raw_sql(prepare).execute(&bed.pool).await.unwrap();
-    let replica = bed.replica();
-    bed.publish_rows(rows(7, 10)).await;
-    bed.until("select count(*) from events", 10).await;
+    sqlx::raw_sql(prepare).execute(&env.pool).await.unwrap();
+    let replica = env.replica();
+    env.publish_rows(rows(7, 10)).await;
+    env.until("select count(*) from events", 10).await;
     replica.drain().await;
-    assert!(bed.count("select count(*) from seen").await > 0);
-    assert_eq!(bed.count("select count(*) from seen where setting <> 'on'").await, 0);
+    assert!(env.count("select count(*) from seen").await > 0);
+    assert_eq!(env.count("select count(*) from seen where setting <> 'on'").await, 0);
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::stream::{DURABLE, STREAM};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, rows, until};
+use crate::test_env::{TestEnv, rows, until};
 
 /// What Millrace makes.
 fn ours() -> Config {
@@ -22,7 +22,7 @@ fn ours() -> Config {
     }
 }
 
-impl Bed {
+impl TestEnv {
     /// Makes the durable as this says.
     async fn make_durable(&self, config: Config) {
         let request = json!({ "stream_name": STREAM, "config": config });
@@ -34,7 +34,7 @@ impl Bed {
 
 #[tokio::test]
 async fn rule_foreign_streams_are_refused_and_so_are_durables() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let text = |text: &str| text.to_owned();
     let foreign = [
         (
@@ -56,19 +56,19 @@ async fn rule_foreign_streams_are_refused_and_so_are_durables() {
         ),
     ];
     for (difference, config) in foreign {
-        bed.make_durable(config).await;
-        let error = bed.replica().end().await.expect_err(difference).to_string();
+        env.make_durable(config).await;
+        let error = env.replica().end().await.expect_err(difference).to_string();
         assert!(error.starts_with("the durable consumer warehouse is not as Millrace needs it: "), "{error}");
         assert!(error.contains(difference) && error.contains("nats consumer rm EVENTS warehouse"), "{error}");
         assert!(!error.contains('\n'), "{error}");
-        bed.stream.delete_consumer(DURABLE).await.unwrap();
+        env.stream.delete_consumer(DURABLE).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn what_may_be_changed_of_a_durable_is_changed() {
-    let bed = Bed::start().await;
-    bed.make_durable(Config {
+    let env = TestEnv::start().await;
+    env.make_durable(Config {
         ack_wait: Duration::from_secs(7),
         max_ack_pending: 5,
         max_batch: 1,
@@ -78,9 +78,9 @@ async fn what_may_be_changed_of_a_durable_is_changed() {
         ..ours()
     })
     .await;
-    bed.publish_rows(rows(7, 100)).await;
-    bed.consume(100).await;
-    let now = bed.stream.consumer_info(DURABLE).await.unwrap().config;
+    env.publish_rows(rows(7, 100)).await;
+    env.consume(100).await;
+    let now = env.stream.consumer_info(DURABLE).await.unwrap().config;
     assert_eq!((now.ack_wait, now.max_ack_pending), (Duration::from_secs(30), 100_000));
     assert_eq!((now.max_batch, now.max_bytes, now.max_expires), (0, 0, Duration::ZERO));
     assert_eq!(now.inactive_threshold, Duration::ZERO);
@@ -88,22 +88,22 @@ async fn what_may_be_changed_of_a_durable_is_changed() {
 
 #[tokio::test]
 async fn rule_foreign_streams_are_refused_by_consumers_too() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let changed =
-        stream::Config { max_age: Duration::from_hours(1), ..bed.stream.cached_info().config.clone() };
-    bed.jetstream.update_stream(changed).await.unwrap();
-    let error = bed.replica().end().await.unwrap_err().to_string();
+        stream::Config { max_age: Duration::from_hours(1), ..env.stream.cached_info().config.clone() };
+    env.jetstream.update_stream(changed).await.unwrap();
+    let error = env.replica().end().await.unwrap_err().to_string();
     assert!(error.contains("max_age is 3600s and must be unlimited"), "{error}");
 }
 
 #[tokio::test]
 async fn rule_limits_are_set_by_the_producer_and_not_by_consumers() {
-    let bed = Bed::start().await;
-    let before = bed.stream.cached_info().config.max_bytes;
-    let replica = bed.replica_with(|config| config.stream.max_bytes = before / 2);
-    bed.publish_rows(rows(7, 10)).await;
-    bed.until("select count(*) from events", 10).await;
-    assert_eq!(bed.stream.get_info().await.unwrap().config.max_bytes, before);
+    let env = TestEnv::start().await;
+    let before = env.stream.cached_info().config.max_bytes;
+    let replica = env.replica_with(|config| config.stream.max_bytes = before / 2);
+    env.publish_rows(rows(7, 10)).await;
+    env.until("select count(*) from events", 10).await;
+    assert_eq!(env.stream.get_info().await.unwrap().config.max_bytes, before);
     replica.drain().await;
 }
 
@@ -128,16 +128,16 @@ async fn a_message_as_large_as_max_payload_holds_back_nothing() {
         client.server_info().max_payload == LARGEST
     })
     .await;
-    let bed = Bed::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
-    let small = |number| crate::bed::row(7, number, number.unsigned_abs().into());
+    let env = TestEnv::at(sandbox::testing::postgres_database().await, broker.url.clone()).await;
+    let small = |number| crate::test_env::row(7, number, number.unsigned_abs().into());
     let empty = small(2).with(r#""attributes":{"x":""}"#).body().len();
     let filler = "x".repeat(LARGEST - 10 - empty);
-    bed.publish_rows([small(1)]).await;
+    env.publish_rows([small(1)]).await;
     let large = small(2).with(&format!(r#""attributes":{{"x":"{filler}"}}"#)).body();
     assert_eq!(large.len(), LARGEST - 10);
-    bed.jetstream.publish("events.view", Bytes::from(large)).await.unwrap().await.unwrap();
-    bed.publish_rows([small(3)]).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from events", 3).await;
+    env.jetstream.publish("events.view", Bytes::from(large)).await.unwrap().await.unwrap();
+    env.publish_rows([small(3)]).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 3).await;
     replica.drain().await;
 }

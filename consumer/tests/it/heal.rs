@@ -4,29 +4,29 @@ use ledger::Error;
 use ledger::file_totals::{by_file, from_tables};
 use ledger::repair::{Correction, Repair};
 
-use crate::bed::{Bed, finished, row, rows};
+use crate::test_env::{TestEnv, finished, row, rows};
 
-async fn closed(bed: &Bed) -> i64 {
-    bed.count("select count(*) from files where closed_at is not null").await
+async fn closed(env: &TestEnv) -> i64 {
+    env.count("select count(*) from files where closed_at is not null").await
 }
 
 #[tokio::test]
 async fn sums_are_brought_to_what_the_tables_hold() {
-    let bed = Bed::start().await;
-    let replica = bed.replica();
-    bed.publish_rows(rows(7, 100)).await;
-    bed.publish_rows(rows(8, 50)).await;
+    let env = TestEnv::start().await;
+    let replica = env.replica();
+    env.publish_rows(rows(7, 100)).await;
+    env.publish_rows(rows(8, 50)).await;
     // Its event id is that of a row of file 8.
-    bed.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
-    bed.publish_account(&finished(7, 1, 100)).await;
-    bed.publish_account(&finished(8, 1, 51)).await;
-    bed.until("select count(*) from files where closed_at is not null", 2).await;
-    let mut heal = Repair::begin(&bed.url).await.unwrap();
-    assert!(matches!(Repair::begin(&bed.url).await, Err(Error::AlreadyHealing)));
+    env.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
+    env.publish_account(&finished(7, 1, 100)).await;
+    env.publish_account(&finished(8, 1, 51)).await;
+    env.until("select count(*) from files where closed_at is not null", 2).await;
+    let mut heal = Repair::begin(&env.url).await.unwrap();
+    assert!(matches!(Repair::begin(&env.url).await, Err(Error::AlreadyHealing)));
     assert_eq!(heal.sums(true).await.unwrap(), []);
 
     sqlx::raw_sql("delete from events where file_id = 7 and source_row <= 3; delete from duplicates")
-        .execute(&bed.pool)
+        .execute(&env.pool)
         .await
         .unwrap();
     let wrong = [(7, -3, 0), (8, 0, -1)].map(|(file_id, events, duplicates)| Correction {
@@ -37,17 +37,17 @@ async fn sums_are_brought_to_what_the_tables_hold() {
         corrupt_records: 0,
     });
     assert_eq!(heal.sums(false).await.unwrap(), wrong);
-    assert_eq!((heal.sums(true).await.unwrap(), closed(&bed).await), (wrong.to_vec(), 0));
+    assert_eq!((heal.sums(true).await.unwrap(), closed(&env).await), (wrong.to_vec(), 0));
     assert_eq!(heal.sums(true).await.unwrap(), []);
-    assert_eq!(by_file(&bed.url, None).await.unwrap(), from_tables(&bed.url, None).await.unwrap());
+    assert_eq!(by_file(&env.url, None).await.unwrap(), from_tables(&env.url, None).await.unwrap());
 
     // The consumer has run all the while, and closes them when their rows are back.
-    bed.publish_rows(rows(7, 3)).await;
-    bed.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
-    bed.until("select count(*) from files where closed_at is not null", 2).await;
-    assert_eq!(by_file(&bed.url, None).await.unwrap(), from_tables(&bed.url, None).await.unwrap());
+    env.publish_rows(rows(7, 3)).await;
+    env.publish_rows([row(8, 51, 8 << 64 | 1)]).await;
+    env.until("select count(*) from files where closed_at is not null", 2).await;
+    assert_eq!(by_file(&env.url, None).await.unwrap(), from_tables(&env.url, None).await.unwrap());
     replica.drain().await;
     drop(heal);
-    bed.until("select count(*) from pg_locks where locktype = 'advisory'", 0).await;
-    assert!(Repair::begin(&bed.url).await.is_ok());
+    env.until("select count(*) from pg_locks where locktype = 'advisory'", 0).await;
+    assert!(Repair::begin(&env.url).await.is_ok());
 }

@@ -6,8 +6,8 @@ use sandbox::testing::Log;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::bed::{Bed, finished, rows, until};
 use crate::broker::Broker;
+use crate::test_env::{TestEnv, finished, rows, until};
 
 /// Lets `broker` use the users of the repository's `nats.conf`, and gives its URL for one of them.
 fn users_of_nats_conf(broker: &Broker) -> impl Fn(&str) -> SecretString {
@@ -35,23 +35,23 @@ async fn nats_conf_permits_all_that_a_consumer_does() {
     let log = Log::listen();
     let broker = Broker::start().await;
     let url = users_of_nats_conf(&broker);
-    let mut bed = Bed::at(sandbox::testing::postgres_database().await, url("operator")).await;
-    bed.jetstream.delete_stream(stream::STREAM).await.unwrap();
+    let mut env = TestEnv::at(sandbox::testing::postgres_database().await, url("operator")).await;
+    env.jetstream.delete_stream(stream::STREAM).await.unwrap();
 
-    let replica = bed.replica_with(|config| config.nats.url = Some(url("consumer")));
-    until("the durable is made", async || bed.stream.consumer_info(stream::DURABLE).await.is_ok()).await;
-    bed.publish_account(&finished(7, 1, 100)).await;
-    bed.publish_rows(rows(7, 100)).await;
-    bed.until("select count(*) from files where closed_at is not null", 1).await;
-    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    let replica = env.replica_with(|config| config.nats.url = Some(url("consumer")));
+    until("the durable is made", async || env.stream.consumer_info(stream::DURABLE).await.is_ok()).await;
+    env.publish_account(&finished(7, 1, 100)).await;
+    env.publish_rows(rows(7, 100)).await;
+    env.until("select count(*) from files where closed_at is not null", 1).await;
+    env.until_acknowledged().await;
     // It is made anew where it is ahead.
-    bed.config.nats.url = Some(url("consumer"));
+    env.config.nats.url = Some(url("consumer"));
     let user = nats::User::Consumer;
-    let consumer = nats::connect_as(&bed.config.nats, user, "test", &Shutdown::new()).await.unwrap();
-    let (stream, _) = stream::ensure(&consumer.jetstream, &bed.config.stream).await.unwrap();
+    let consumer = nats::connect_as(&env.config.nats, user, "test", &Shutdown::new()).await.unwrap();
+    let (stream, _) = stream::ensure(&consumer.jetstream, &env.config.stream).await.unwrap();
     stream.delete_consumer(stream::DURABLE).await.unwrap();
-    bed.publish_rows(rows(8, 100)).await;
-    bed.until("select count(*) from events", 200).await;
+    env.publish_rows(rows(8, 100)).await;
+    env.until("select count(*) from events", 200).await;
     replica.drain().await;
     assert!(log.lines("nats-server refuses").is_empty(), "{:#?}", log.lines(""));
 }
@@ -60,8 +60,8 @@ async fn nats_conf_permits_all_that_a_consumer_does() {
 async fn nats_conf_lets_no_producer_read_what_consumers_are_sent() {
     let broker = Broker::start().await;
     let url = users_of_nats_conf(&broker);
-    let bed = Bed::at(sandbox::testing::postgres_database().await, url("operator")).await;
-    let mut config = bed.config.nats.clone();
+    let env = TestEnv::at(sandbox::testing::postgres_database().await, url("operator")).await;
+    let mut config = env.config.nats.clone();
     config.url = Some(url("producer"));
     let producer =
         nats::connect_as(&config, nats::User::Producer, "curious", &Shutdown::new()).await.unwrap();
@@ -72,9 +72,9 @@ async fn nats_conf_lets_no_producer_read_what_consumers_are_sent() {
         let denied = || producer.denied.borrow().clone().unwrap_or_default();
         until("it is denied", async || denied().contains(&format!("\"{inboxes}\""))).await;
     }
-    let replica = bed.replica_with(|config| config.nats.url = Some(url("consumer")));
-    bed.publish_rows(rows(7, 100)).await;
-    bed.until("select count(*) from events", 100).await;
+    let replica = env.replica_with(|config| config.nats.url = Some(url("consumer")));
+    env.publish_rows(rows(7, 100)).await;
+    env.until("select count(*) from events", 100).await;
     replica.drain().await;
     producer.client.flush().await.unwrap();
     for mut inbox in read {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 /// Longer than any of them takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -21,8 +21,8 @@ pub(crate) struct Process {
     _dir: TempDir,
 }
 
-impl Bed {
-    /// `consumer run` on the services of this bed, with batches of `rows` rows. What is not acknowledged comes again
+impl TestEnv {
+    /// `consumer run` on the services of this env, with batches of `rows` rows. What is not acknowledged comes again
     /// after a second.
     pub(crate) fn process(&self, rows: usize) -> Process {
         self.process_that_dies_at("", rows)

@@ -8,22 +8,22 @@ use common::wire::{Bytes64, RejectMessage, VERSION};
 use common::{FileId, stream};
 use sqlx::Row as _;
 
-use crate::bed::{Bed, Row, row, rows};
+use crate::test_env::{Row, TestEnv, row, rows};
 
 #[tokio::test]
 async fn rows_that_postgres_refuses_are_found_among_good_ones() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let mut all = rows(7, 1_000);
     all[117] = all[117].clone().with(r#""price":"99999999999.99""#);
     all[500] = all[500].clone().with(r#""ip_address":"300.1.2.3""#);
     all[999] = all[999].clone().with(r#""price":"-1.00""#);
-    bed.publish_rows(all).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from events", 997).await;
+    env.publish_rows(all).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 997).await;
     let counts = replica.drain().await;
     assert_eq!((counts.events, counts.corrupt), (997, 3));
     let found = sqlx::query("select * from corrupt_records where file_id = 7 order by source_row")
-        .fetch_all(&bed.pool)
+        .fetch_all(&env.pool)
         .await
         .unwrap();
     let text = |at: usize, column: &str| found[at].get::<String, _>(column);
@@ -39,36 +39,36 @@ async fn rows_that_postgres_refuses_are_found_among_good_ones() {
 
 #[tokio::test]
 async fn a_refused_row_that_comes_again_changes_nothing() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let bad = row(7, 1, 1).with(r#""price":"-1.00""#);
-    bed.publish_rows([bad.clone()]).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from corrupt_records", 1).await;
+    env.publish_rows([bad.clone()]).await;
+    let replica = env.replica();
+    env.until("select count(*) from corrupt_records", 1).await;
     // Even when the database would take it by now.
-    sqlx::query("alter table events drop constraint events_price_check").execute(&bed.pool).await.unwrap();
-    bed.publish_rows([bad, row(7, 2, 2)]).await;
-    bed.until("select count(*) from events", 1).await;
+    sqlx::query("alter table events drop constraint events_price_check").execute(&env.pool).await.unwrap();
+    env.publish_rows([bad, row(7, 2, 2)]).await;
+    env.until("select count(*) from events", 1).await;
     let counts = replica.drain().await;
     assert_eq!((counts.corrupt, counts.events, counts.redelivered), (1, 1, 1));
 }
 
 #[tokio::test]
 async fn rule_only_data_is_corrupt_a_batch_that_is_refused_for_the_most_part_stops_the_consumer() {
-    let bed = Bed::start().await;
-    bed.publish_rows(refused_first(601)).await;
-    let replica = bed.replica_with(one_batch);
+    let env = TestEnv::start().await;
+    env.publish_rows(refused_first(601)).await;
+    let replica = env.replica_with(one_batch);
     let error = replica.end().await.unwrap_err().to_string();
     assert!(error.contains("refuses more than half of a batch of 1200 rows"), "{error}");
-    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
-    assert_eq!(bed.unread().await, (1_200, 0));
+    assert_eq!(env.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(env.unread().await, (1_200, 0));
 }
 
 #[tokio::test]
 async fn rule_only_data_is_corrupt_a_batch_of_which_half_is_refused_goes_through() {
-    let bed = Bed::start().await;
-    bed.publish_rows(refused_first(600)).await;
-    let replica = bed.replica_with(one_batch);
-    bed.until("select count(*) from events", 600).await;
+    let env = TestEnv::start().await;
+    env.publish_rows(refused_first(600)).await;
+    let replica = env.replica_with(one_batch);
+    env.until("select count(*) from events", 600).await;
     assert_eq!(replica.drain().await.corrupt, 600);
 }
 
@@ -89,12 +89,12 @@ fn refused_first(refused: usize) -> Vec<Row> {
 
 #[tokio::test]
 async fn rule_only_data_is_corrupt_a_missing_column_stops_the_consumer() {
-    let bed = Bed::start().await;
-    sqlx::query("alter table events drop column sku cascade").execute(&bed.pool).await.unwrap();
-    bed.publish_rows(rows(7, 3)).await;
-    let replica = bed.replica();
+    let env = TestEnv::start().await;
+    sqlx::query("alter table events drop column sku cascade").execute(&env.pool).await.unwrap();
+    env.publish_rows(rows(7, 3)).await;
+    let replica = env.replica();
     assert!(matches!(replica.end().await, Err(consumer::Error::Write(_))));
-    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(env.count("select count(*) from corrupt_records").await, 0);
 }
 
 /// Letters that do not compress.
@@ -109,8 +109,8 @@ fn random(length: usize) -> String {
 
 #[tokio::test]
 async fn rule_one_value_stops_nobody() {
-    let bed = Bed::start().await;
-    sqlx::query("create index on events (session_id)").execute(&bed.pool).await.unwrap();
+    let env = TestEnv::start().await;
+    sqlx::query("create index on events (session_id)").execute(&env.pool).await.unwrap();
     let (long, deep) = (random(4_000), 60_000);
     let nested = format!("[{}1{}]", "[".repeat(deep), "]".repeat(deep));
     let bad = [
@@ -129,50 +129,50 @@ async fn rule_one_value_stops_nobody() {
         *row = row.clone().with(more);
     }
     // Alone in a batch, and among others.
-    let replica = bed.replica();
-    bed.publish_rows([row(8, 1, 1).with(&bad[0])]).await;
-    bed.until("select count(*) from corrupt_records", 1).await;
-    bed.publish_rows(all).await;
+    let replica = env.replica();
+    env.publish_rows([row(8, 1, 1).with(&bad[0])]).await;
+    env.until("select count(*) from corrupt_records", 1).await;
+    env.publish_rows(all).await;
     // A time that PostgreSQL does not have.
     let ages_ago = format!(r#""written_us":{}"#, i64::MIN);
     let body = row(9, 1, 9).body().replace(r#""written_us":1700000000000000"#, &ages_ago);
-    bed.publish("events.view", body).await;
-    bed.until("select count(*) from events", 44).await;
-    bed.until("select count(*) from corrupt_records", 8).await;
+    env.publish("events.view", body).await;
+    env.until("select count(*) from events", 44).await;
+    env.until("select count(*) from corrupt_records", 8).await;
     let counts = replica.drain().await;
     assert_eq!((counts.events, counts.corrupt), (44, 8));
     let reasons =
         "select count(*) from corrupt_records where reason = 'refused_by_database' and file_id in (7, 8)";
-    assert_eq!(bed.count(reasons).await, 8);
+    assert_eq!(env.count(reasons).await, 8);
 }
 
 #[tokio::test]
 async fn rule_only_data_is_corrupt_a_limit_that_every_row_exceeds_stops_the_consumer() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let trigger = "create function deep() returns trigger language plpgsql as
             $$ begin raise exception 'stack depth limit exceeded' using errcode = '54001'; end $$;
         create trigger deep before insert on events for each row execute function deep()";
-    sqlx::raw_sql(trigger).execute(&bed.pool).await.unwrap();
-    bed.publish_rows([row(7, 1, 1)]).await;
-    assert!(matches!(bed.replica().end().await, Err(consumer::Error::Write(_))));
-    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
-    assert_eq!(bed.unread().await, (1, 0));
+    sqlx::raw_sql(trigger).execute(&env.pool).await.unwrap();
+    env.publish_rows([row(7, 1, 1)]).await;
+    assert!(matches!(env.replica().end().await, Err(consumer::Error::Write(_))));
+    assert_eq!(env.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(env.unread().await, (1, 0));
 }
 
 #[tokio::test]
 async fn messages_that_make_no_sense_are_kept_by_their_place_in_the_stream() {
-    let bed = Bed::start().await;
-    bed.publish("events.view", "no json \u{0}").await;
-    bed.publish("events.view", r#"{"v":1,"event_type":"view"}"#).await;
-    bed.publish("ledger.unheard", "{}").await;
-    bed.publish_rows([row(7, 1, 1).with(r#""customer_name":"a\u0000b""#), row(7, 2, 2)]).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from events", 1).await;
-    bed.until("select count(*) from corrupt_records", 4).await;
+    let env = TestEnv::start().await;
+    env.publish("events.view", "no json \u{0}").await;
+    env.publish("events.view", r#"{"v":1,"event_type":"view"}"#).await;
+    env.publish("ledger.unheard", "{}").await;
+    env.publish_rows([row(7, 1, 1).with(r#""customer_name":"a\u0000b""#), row(7, 2, 2)]).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 1).await;
+    env.until("select count(*) from corrupt_records", 4).await;
     let reasons: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
         "select stream_sequence, reason, source_row from corrupt_records order by stream_sequence",
     )
-    .fetch_all(&bed.pool)
+    .fetch_all(&env.pool)
     .await
     .unwrap();
     let expected = [
@@ -187,7 +187,7 @@ async fn messages_that_make_no_sense_are_kept_by_their_place_in_the_stream() {
 
 #[tokio::test]
 async fn rule_bytes_survive() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let raw = b"\0\xff,\"\n".to_vec();
     let reject = RejectMessage {
         replaces: None,
@@ -205,33 +205,33 @@ async fn rule_bytes_survive() {
         truncated: false,
     };
     let body = serde_json::to_string(&reject).unwrap();
-    bed.publish(stream::REJECTED, body.clone()).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from corrupt_records", 1).await;
-    bed.publish(stream::REJECTED, body).await;
-    bed.until("select sum(redelivered) from batches", 1).await;
+    env.publish(stream::REJECTED, body.clone()).await;
+    let replica = env.replica();
+    env.until("select count(*) from corrupt_records", 1).await;
+    env.publish(stream::REJECTED, body).await;
+    env.until("select sum(redelivered) from batches", 1).await;
     let kept: Vec<u8> =
         sqlx::query_scalar("select raw from corrupt_records where byte_start = 10 and byte_end = 15")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .unwrap();
     assert_eq!(kept, raw);
-    assert_eq!(bed.count("select sum(corrupt) from batch_files where file_id = 7").await, 1);
+    assert_eq!(env.count("select sum(corrupt) from batch_files where file_id = 7").await, 1);
     replica.drain().await;
 }
 
 #[tokio::test]
 async fn rule_bytes_survive_of_what_is_no_message_and_of_a_row_that_was_cut() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let raw = b"\xff\0{".to_vec();
-    bed.jetstream.publish("events.view", raw.clone().into()).await.unwrap().await.unwrap();
+    env.jetstream.publish("events.view", raw.clone().into()).await.unwrap().await.unwrap();
     let cut = r#"{"v":1,"file_id":7,"row":1,"written_us":0,"byte_start":0,"byte_end":9,"reason":"message_too_large","message":"m","raw":"/w==","truncated":true}"#;
-    bed.publish(stream::REJECTED, cut).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from corrupt_records", 2).await;
+    env.publish(stream::REJECTED, cut).await;
+    let replica = env.replica();
+    env.until("select count(*) from corrupt_records", 2).await;
     let kept: Vec<(Vec<u8>, bool)> =
         sqlx::query_as("select raw, truncated from corrupt_records order by stream_sequence")
-            .fetch_all(&bed.pool)
+            .fetch_all(&env.pool)
             .await
             .unwrap();
     assert_eq!(kept, [(raw, false), (vec![0xff], true)]);
@@ -240,10 +240,10 @@ async fn rule_bytes_survive_of_what_is_no_message_and_of_a_row_that_was_cut() {
 
 #[tokio::test]
 async fn rule_versions_are_said() {
-    let bed = Bed::start().await;
-    bed.publish("events.view", r#"{"v":2,"shape":"new"}"#).await;
-    let error = bed.replica().end().await.unwrap_err().to_string();
+    let env = TestEnv::start().await;
+    env.publish("events.view", r#"{"v":2,"shape":"new"}"#).await;
+    let error = env.replica().end().await.unwrap_err().to_string();
     assert!(error.contains("message 1 of the stream has format version 2"), "{error}");
-    assert_eq!(bed.unread().await, (1, 0));
-    assert_eq!(bed.count("select count(*) from corrupt_records").await, 0);
+    assert_eq!(env.unread().await, (1, 0));
+    assert_eq!(env.count("select count(*) from corrupt_records").await, 0);
 }

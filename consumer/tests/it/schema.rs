@@ -5,7 +5,7 @@ use common::config::Config;
 use secrecy::ExposeSecret;
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::bed::{Bed, row};
+use crate::test_env::{TestEnv, row};
 
 #[tokio::test]
 async fn replicas_may_migrate_at_the_same_time() {
@@ -26,31 +26,31 @@ async fn replicas_may_migrate_at_the_same_time() {
 
 #[tokio::test]
 async fn a_consumer_does_not_run_on_a_schema_that_is_too_old() {
-    let mut bed = Bed::start().await;
-    bed.config.database.url = Some(sandbox::testing::postgres_database().await);
-    let error = bed.replica().end().await.unwrap_err().to_string();
+    let mut env = TestEnv::start().await;
+    env.config.database.url = Some(sandbox::testing::postgres_database().await);
+    let error = env.replica().end().await.unwrap_err().to_string();
     assert!(error.contains("at version 0, this build needs 7: run `consumer migrate`"), "{error}");
 }
 
 #[tokio::test]
 async fn views_and_sample_queries_answer() {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let visit = [("view", 10), ("add_to_cart", 4), ("purchase", 1)];
-    let replica = bed.replica();
+    let replica = env.replica();
     let mut number = 0;
     for (event_type, times) in visit {
         for _ in 0..times {
             number += 1;
             let more = r#""session_id":"s","product_id":"p","product_name":"Lamp","category":"Books","price":"10.00","device_type":"Mobile""#;
             let body = row(7, number, number.unsigned_abs().into()).with(more).body();
-            bed.publish(
+            env.publish(
                 format!("events.{event_type}"),
                 body.replace("\"view\"", &format!("\"{event_type}\"")),
             )
             .await;
         }
     }
-    bed.until("select count(*) from events", 15).await;
+    env.until("select count(*) from events", 15).await;
     replica.drain().await;
     for query in [
         include_str!("../../../sql/queries/events_by_type_and_day.sql"),
@@ -67,12 +67,12 @@ async fn views_and_sample_queries_answer() {
         "select event_id, product_category, customer_id from ecommerce_events, lateral (select category as product_category) as c",
         "select user_id, user_name, user_email, product_category, product_price, timestamp from user_events",
     ] {
-        assert!(!bed.pool.fetch_all(query).await.unwrap().is_empty(), "{query}");
+        assert!(!env.pool.fetch_all(query).await.unwrap().is_empty(), "{query}");
     }
-    bed.pool.fetch_all("select * from v_recent_activity").await.unwrap();
+    env.pool.fetch_all("select * from v_recent_activity").await.unwrap();
     let funnel: (i64, i64, i64) =
         sqlx::query_as("select views, carts, purchases from v_purchase_funnel where category = 'TOTAL'")
-            .fetch_one(&bed.pool)
+            .fetch_one(&env.pool)
             .await
             .unwrap();
     assert_eq!(funnel, (10, 4, 1));
@@ -80,8 +80,8 @@ async fn views_and_sample_queries_answer() {
 
 #[tokio::test]
 async fn a_plain_file_can_be_copied_into_events() {
-    let bed = Bed::start().await;
-    let mut connection = bed.pool.acquire().await.unwrap();
+    let env = TestEnv::start().await;
+    let mut connection = env.pool.acquire().await.unwrap();
     let mut copy = connection
         .copy_in_raw(
             "copy events (event_id, event_type, event_timestamp, customer_id, customer_name, customer_email,

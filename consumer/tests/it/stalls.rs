@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use common::config::{Config, Health};
 use common::health::{Ask, Service};
 
-use crate::bed::{Bed, finished, rows, until};
+use crate::test_env::{TestEnv, finished, rows, until};
 
 /// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
 async fn is_noticed(stage: &str) {
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let variables = [
         ("FAULT_HANG", stage),
         ("MILLRACE_HEALTH__ENABLED", "true"),
@@ -18,9 +18,9 @@ async fn is_noticed(stage: &str) {
     ];
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let _process = bed.process_with(&variables, 100, File::create(&log).unwrap().into());
-    bed.publish_rows(rows(7, 100)).await;
-    bed.publish_account(&finished(7, 1, 100)).await;
+    let _process = env.process_with(&variables, 100, File::create(&log).unwrap().into());
+    env.publish_rows(rows(7, 100)).await;
+    env.publish_account(&finished(7, 1, 100)).await;
     let logged = || fs::read_to_string(&log).unwrap();
     let is_it =
         |line: &&str| line.contains("makes no progress") && line.contains(&format!("stage=\"{stage}\""));

@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// When every test row happened.
 const TIMESTAMP: &str = "2024-03-13T10:21:14Z";
 
-pub(crate) struct Bed {
+pub(crate) struct TestEnv {
     pub(crate) config: Config,
     pub(crate) url: SecretString,
     pub(crate) pool: PgPool,
@@ -36,20 +36,20 @@ pub(crate) struct Replica {
     task: JoinHandle<Result<Counts, Error>>,
 }
 
-impl Bed {
+impl TestEnv {
     /// Services, schema and stream; no replica.
     pub(crate) async fn start() -> Self {
         Self::on(sandbox::testing::postgres_database().await).await
     }
 
-    /// As [`Bed::start`], on a database that the test has started.
+    /// As [`TestEnv::start`], on a database that the test has started.
     pub(crate) async fn on(url: SecretString) -> Self {
         let nats = sandbox::testing::nats().await;
-        let bed = Self::at(url, nats.url()).await;
-        Self { _nats: Some(nats), ..bed }
+        let env = Self::at(url, nats.url()).await;
+        Self { _nats: Some(nats), ..env }
     }
 
-    /// As [`Bed::start`], on a database and a broker that the test has started.
+    /// As [`TestEnv::start`], on a database and a broker that the test has started.
     pub(crate) async fn at(url: SecretString, nats: SecretString) -> Self {
         let mut config = Config::default();
         config.nats.url = Some(nats);
@@ -108,8 +108,22 @@ impl Bed {
     pub(crate) async fn consume(&self, events: i64) {
         let replica = self.replica();
         self.until("select count(*) from events", events).await;
-        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+        self.until_acknowledged().await;
         replica.drain().await;
+    }
+
+    /// Waits until the stream has no message that is not acknowledged.
+    pub(crate) async fn until_acknowledged(&self) {
+        until("everything is acknowledged", async || self.unread().await == (0, 0)).await;
+    }
+
+    /// Ends every connection of consumers to the database; how many there were.
+    pub(crate) async fn end_connections(&self) -> i64 {
+        self.count(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = current_database() and application_name = 'millrace consumer'",
+        )
+        .await
     }
 
     /// Messages that were delivered and not acknowledged, and those that were not delivered yet.

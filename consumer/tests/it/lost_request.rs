@@ -10,7 +10,7 @@ use tokio::io::{self, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bed::{Bed, row, rows};
+use crate::test_env::{TestEnv, row, rows};
 
 /// Passes everything on but the first request for messages.
 async fn swallow_first_request(url: &SecretString) -> SecretString {
@@ -58,11 +58,11 @@ async fn pass(
 #[tokio::test]
 async fn messages_that_nobody_waits_for_are_asked_for_anew() {
     let log = Log::listen();
-    let bed = Bed::start().await;
-    let url = swallow_first_request(bed.config.nats.url.as_ref().unwrap()).await;
-    let replica = bed.replica_with(|config| config.nats.url = Some(url));
-    bed.publish_rows(rows(7, 100)).await;
-    bed.until("select count(*) from events", 100).await;
+    let env = TestEnv::start().await;
+    let url = swallow_first_request(env.config.nats.url.as_ref().unwrap()).await;
+    let replica = env.replica_with(|config| config.nats.url = Some(url));
+    env.publish_rows(rows(7, 100)).await;
+    env.until("select count(*) from events", 100).await;
     assert_eq!(log.lines("WARN").len(), 1, "{:#?}", log.lines(""));
     assert_eq!(log.lines("100 messages wait, and the broker knows of nobody").len(), 1);
     assert_eq!(log.lines("the subscription is back").len(), 1);
@@ -76,7 +76,7 @@ async fn a_request_whose_bytes_are_spent_exactly_is_followed_by_another() {
     const BYTES_A_REQUEST: usize = 2 << 20;
     const MESSAGES: u8 = 4;
     let log = Log::listen();
-    let bed = Bed::start().await;
+    let env = TestEnv::start().await;
     let reply = format!("$JS.ACK.{STREAM}.{DURABLE}.1.1.1.1700000000000000000.1");
     let payload = BYTES_A_REQUEST / usize::from(MESSAGES) - "events.view".len() - reply.len();
     let body = |number: u8, filler: &str| {
@@ -84,11 +84,11 @@ async fn a_request_whose_bytes_are_spent_exactly_is_followed_by_another() {
     };
     let filler = "x".repeat(payload - body(1, "").len());
     for number in 1..=MESSAGES {
-        bed.publish("events.view", body(number, &filler)).await;
+        env.publish("events.view", body(number, &filler)).await;
     }
-    bed.publish_rows([row(7, 5, 5)]).await;
-    let replica = bed.replica();
-    bed.until("select count(*) from events", 5).await;
+    env.publish_rows([row(7, 5, 5)]).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 5).await;
     assert_eq!(log.lines("WARN"), [""; 0]);
     replica.drain().await;
 }

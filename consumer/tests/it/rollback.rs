@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _};
 
-use crate::bed::{Bed, replica_of, rows, until};
+use crate::test_env::{TestEnv, replica_of, rows, until};
 
-impl Bed {
+impl TestEnv {
     /// Takes a copy of the database as it is.
     async fn copy(&mut self) -> SecretString {
         // Nobody may be connected meanwhile.
@@ -34,77 +34,71 @@ impl Bed {
 
 #[tokio::test]
 async fn rule_going_back_is_noticed() {
-    let mut bed = Bed::start().await;
-    bed.publish_rows(rows(7, 100)).await;
-    bed.consume(100).await;
-    let backup = bed.copy().await;
-    bed.publish_rows(rows(8, 50)).await;
-    bed.consume(150).await;
+    let mut env = TestEnv::start().await;
+    env.publish_rows(rows(7, 100)).await;
+    env.consume(100).await;
+    let backup = env.copy().await;
+    env.publish_rows(rows(8, 50)).await;
+    env.consume(150).await;
 
-    bed.use_database(backup).await;
-    bed.publish_rows(rows(9, 3)).await;
-    let (status, said) = bed.process(1_000).end().await;
+    env.use_database(backup).await;
+    env.publish_rows(rows(9, 3)).await;
+    let (status, said) = env.process(1_000).end().await;
     let expected = "error: the database has gone back: it has what was committed up to message 100 of stream EVENTS, \
                     but messages up to 150 were acknowledged; run `millrace heal`";
     assert_eq!((status.code(), said.trim_end().lines().last()), (Some(1), Some(expected)));
-    assert_eq!(bed.unread().await, (0, 3));
-    assert_eq!(bed.count("select count(*) from events").await, 100);
+    assert_eq!(env.unread().await, (0, 3));
+    assert_eq!(env.count("select count(*) from events").await, 100);
 
     // Whoever publishes again what is missing lets a replica go on, and with its first batch the others may, too.
-    bed.publish_rows(rows(8, 50)).await;
-    let healing = replica_of(bed.config.clone(), OnRollback::Continue);
-    bed.until("select count(*) from events", 153).await;
-    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    env.publish_rows(rows(8, 50)).await;
+    let healing = replica_of(env.config.clone(), OnRollback::Continue);
+    env.until("select count(*) from events", 153).await;
+    env.until_acknowledged().await;
     healing.drain().await;
-    bed.publish_rows(rows(10, 10)).await;
-    bed.consume(163).await;
-    assert_eq!(bed.count("select count(*) from duplicates").await, 0);
+    env.publish_rows(rows(10, 10)).await;
+    env.consume(163).await;
+    assert_eq!(env.count("select count(*) from duplicates").await, 0);
 }
 
 #[tokio::test]
 async fn rule_going_back_is_noticed_when_the_database_was_emptied() {
-    let bed = Bed::start().await;
-    bed.publish_rows(rows(7, 100)).await;
-    bed.consume(100).await;
-    bed.pool.execute("truncate events, batches, batch_files").await.unwrap();
-    let error = bed.replica().end().await.unwrap_err().to_string();
+    let env = TestEnv::start().await;
+    env.publish_rows(rows(7, 100)).await;
+    env.consume(100).await;
+    env.pool.execute("truncate events, batches, batch_files").await.unwrap();
+    let error = env.replica().end().await.unwrap_err().to_string();
     assert!(error.contains("up to message 0 of stream EVENTS"), "{error}");
 }
 
 #[tokio::test]
 async fn rule_going_back_is_noticed_and_nothing_else_is_taken_for_it() {
-    let bed = Bed::start().await;
-    bed.publish_rows(rows(7, 100)).await;
-    bed.consume(100).await;
+    let env = TestEnv::start().await;
+    env.publish_rows(rows(7, 100)).await;
+    env.consume(100).await;
     // A new stream has batches of its own, and a new durable has acknowledged nothing of what was purged.
-    bed.jetstream.delete_stream(common::stream::STREAM).await.unwrap();
-    common::stream::ensure(&bed.jetstream, &bed.config.stream).await.unwrap();
-    bed.publish_rows(rows(8, 100)).await;
-    bed.stream.purge().await.unwrap();
-    bed.publish_rows(rows(9, 10)).await;
-    bed.consume(110).await;
-    bed.consume(110).await;
+    env.jetstream.delete_stream(common::stream::STREAM).await.unwrap();
+    common::stream::ensure(&env.jetstream, &env.config.stream).await.unwrap();
+    env.publish_rows(rows(8, 100)).await;
+    env.stream.purge().await.unwrap();
+    env.publish_rows(rows(9, 10)).await;
+    env.consume(110).await;
+    env.consume(110).await;
 }
 
 #[tokio::test]
 async fn rule_going_back_is_noticed_under_a_running_consumer() {
-    let bed = Bed::start().await;
-    let replica = bed.replica_with(|config| config.consumer.ack_wait = Duration::from_mins(1));
-    bed.publish_rows(rows(7, 100)).await;
-    bed.until("select count(*) from events", 100).await;
-    until("everything is acknowledged", async || bed.unread().await == (0, 0)).await;
+    let env = TestEnv::start().await;
+    let replica = env.replica_with(|config| config.consumer.ack_wait = Duration::from_mins(1));
+    env.publish_rows(rows(7, 100)).await;
+    env.until("select count(*) from events", 100).await;
+    env.until_acknowledged().await;
     // The server fails over to a replica that had not heard of the last commits.
-    bed.pool.execute("truncate events, batches, batch_files").await.unwrap();
-    bed.pool
-        .execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and application_name = 'millrace consumer'",
-        )
-        .await
-        .unwrap();
-    bed.publish_rows(rows(8, 50)).await;
+    env.pool.execute("truncate events, batches, batch_files").await.unwrap();
+    env.end_connections().await;
+    env.publish_rows(rows(8, 50)).await;
     let error = replica.end().await.unwrap_err().to_string();
     assert!(error.contains("had committed and is not there any more; run `millrace heal`"), "{error}");
-    assert_eq!(bed.count("select count(*) from events").await, 0);
-    assert_eq!(bed.unread().await, (50, 0));
+    assert_eq!(env.count("select count(*) from events").await, 0);
+    assert_eq!(env.unread().await, (50, 0));
 }
