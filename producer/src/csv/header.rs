@@ -46,6 +46,11 @@ pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Opt
         format!("the first line is no header: its byte {} is not UTF-8", error.valid_up_to() + 1)
     })?;
     let header: Vec<String> = fields.iter().map(|field| field.value(line).trim().to_owned()).collect();
+    if header.iter().any(|name| name.replace("\r\n", "").contains('\r')) {
+        return Err("the first line is no header: it goes on behind a carriage return (CR); end lines with LF or CRLF, \
+                    for instance by tr '\\r' '\\n'"
+            .to_owned());
+    }
     let rows_begin = at + next;
     let (skipped, _) = splitter.skip(&bytes[rows_begin..], at_end);
     let first = rows_begin + skipped;
@@ -105,5 +110,8 @@ mod tests {
     fn bytes_that_are_no_header_are_an_error() {
         assert!(find(b"a,\xff\n1,2\n", COMMA, false).unwrap_err().contains("not UTF-8"));
         assert!(find(b"a,\"b\n1,2\n", COMMA, true).unwrap_err().contains("never closed"));
+        assert!(find(b"a,b\r1,2\r", COMMA, true).unwrap_err().contains("carriage return"));
+        assert!(find(b"a,b\r1,2\n3,4\n", COMMA, true).unwrap_err().contains("carriage return"));
+        assert_eq!(find(b"\"a\r\nb\"\r\n1\r\n", COMMA, true).unwrap().unwrap().header, ["a\r\nb"]);
     }
 }
