@@ -16,6 +16,11 @@ select
     coalesce(sums.events, 0) as events,
     coalesce(sums.duplicates, 0) as duplicates,
     coalesce(sums.corrupt_records, 0) as corrupt_records,
+    case
+        when sums.duplicates > 0
+            then (select count(*) from duplicates where duplicates.file_id = sums.file_id and differs)
+        else 0
+    end as differing_duplicates,
     files.closed_at is not null as closed,
     coalesce(files.state, 'open') as state
 from (select * from files where $1::bigint [] is null or file_id = any($1)) as files

@@ -129,6 +129,7 @@ impl RunReport {
         lines.extend(parked.map(|parked| {
             format!("parked: {}: {}", Printable(parked.file.display()), printable(&parked.reason))
         }));
+        lines.extend(doubtful_ids(self.files.iter()));
         let (all, open) = (self.files.len(), self.files.iter().filter(|file| !file.closed).count());
         if open > 0 {
             lines.push(format!("{open} of {all} files are not complete; the next run goes on with them"));
@@ -153,6 +154,32 @@ impl RunReport {
 
 fn state(file: &FileTotals) -> &str {
     if file.closed { "closed" } else { &file.state }
+}
+
+/// A line for each file whose ids are hardly those of events, the first of them if there are many.
+pub(crate) fn doubtful_ids<'a>(files: impl Iterator<Item = &'a FileTotals>) -> Vec<String> {
+    let doubtful: Vec<&FileTotals> = files.filter(|file| file.has_doubtful_ids()).collect();
+    let mut lines: Vec<String> = doubtful
+        .iter()
+        .take(SHOWN)
+        .map(|file| {
+            let [differing, read] = [file.differing_duplicates, file.rows_read]
+                .map(|count| HumanCount(count.unsigned_abs()));
+            let name = printable(&file.file);
+            format!("doubtful ids: {differing} of {read} rows of {name} have the id of another row and other content")
+        })
+        .collect();
+    if doubtful.len() > SHOWN {
+        lines.push(format!("… and {} more files", doubtful.len() - SHOWN));
+    }
+    if !doubtful.is_empty() {
+        lines.push(
+            "such rows are in duplicates; where they are events, set id_scope or event_id in a [[source]], as \
+             `millrace producer check FILE` says"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 /// A line a file with its `state`, the first of them if there are many, and one for their sum. Where a terminal is too

@@ -6,11 +6,12 @@ use common::stream::{self, DURABLE, Durable, HEAL, STREAM};
 use common::{Exit, nats, print_json, print_line};
 use futures::TryStreamExt;
 use indicatif::{HumanBytes, HumanCount};
+use ledger::file_totals::FileTotals;
 use ledger::replicas::{self, ReplicaShare};
 use sandbox::Services;
 use serde::Serialize;
 
-use crate::run_report::Total;
+use crate::run_report::{Total, doubtful_ids};
 use crate::services;
 
 /// What there is to tell.
@@ -22,6 +23,8 @@ struct Status {
     replicas: Vec<ReplicaShare>,
     files: FilesStatus,
     total: Total,
+    /// Files whose ids are hardly those of events.
+    doubtful_ids: Vec<FileTotals>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +82,7 @@ async fn read(config: &Config) -> anyhow::Result<Status> {
         consumers,
         replicas: replicas::recent(url).await?,
         total: Total::of(&files),
+        doubtful_ids: files.iter().filter(|file| file.has_doubtful_ids()).cloned().collect(),
         files: FilesStatus { closed, open: files.len() - closed },
     })
 }
@@ -106,7 +110,7 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
         print_json(status)?;
         return Ok(());
     }
-    let Status { stream, consumers, replicas, files, total } = status;
+    let Status { stream, consumers, replicas, files, total, doubtful_ids: doubtful } = status;
     let room = HumanBytes(stream.max_bytes.unsigned_abs());
     print_line(format_args!(
         "stream     {} messages, {} of {room}, sequences {} to {}",
@@ -146,5 +150,8 @@ fn print(status: &Status, json: bool) -> anyhow::Result<()> {
         count(total.duplicates),
         count(total.corrupt_records)
     ));
+    for line in doubtful_ids(doubtful.iter()) {
+        print_line(line);
+    }
     Ok(())
 }

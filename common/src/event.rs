@@ -33,6 +33,12 @@ pub const TYPES: [&str; 6] =
 /// The first column of an edited file: which rejected row each of its rows takes the place of, as `FILE_ID:ROW`.
 pub const ORIGIN_COLUMN: &str = "millrace_origin";
 
+/// Whether so many of a file's `rows` have the id of another row and `differing` content that their ids are hardly those
+/// of events: they are numbers that begin anew in each file, for instance.
+pub fn has_doubtful_ids(rows: i64, differing: i64) -> bool {
+    differing * 100 >= rows && (differing >= 10 || differing * 2 >= rows) && differing > 0
+}
+
 /// Why a row is in `corrupt_records` and not in `events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]

@@ -5,8 +5,10 @@ mod commit_notify;
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
+use common::event::has_doubtful_ids;
 use common::health::{Need, Pulse};
 use common::nats::Nats;
+use common::printable::printable;
 use common::wire::ClosedFile;
 use common::{Classify, ErrorClass, Outage, fault, stream};
 use ledger::{Database, Session, classify};
@@ -144,6 +146,7 @@ impl Closer {
             }
             fault::point("after_closed_word");
             database.watch(*backend, mark(connection, &complete)).await?;
+            database.watch(*backend, warn_of_doubtful_ids(connection, &complete)).await?;
         }
         Ok(database.watch(*backend, are_waiting(connection)).await?)
     }
@@ -174,6 +177,29 @@ async fn mark(connection: &mut PgConnection, closed: &[(i64, i64, i64)]) -> Resu
         .bind(closed.iter().map(|(_, revision, _)| *revision).collect::<Vec<_>>())
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Logs each closed file whose ids are hardly those of events.
+async fn warn_of_doubtful_ids(
+    connection: &mut PgConnection,
+    closed: &[(i64, i64, i64)],
+) -> Result<(), sqlx::Error> {
+    let files: Vec<(String, i64, i64)> = sqlx::query_as(include_str!("../../sql/differing_duplicates.sql"))
+        .bind(closed.iter().map(|(file_id, ..)| *file_id).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for (file, rows_read, differing) in files {
+        if has_doubtful_ids(rows_read, differing) {
+            tracing::warn!(
+                file = %printable(&file),
+                rows_read,
+                differing,
+                "rows have the id of another row and other content, and are duplicates; where they are events, set \
+                 id_scope or event_id in a [[source]]"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -114,6 +114,7 @@ fn unknown(file_id: i64, file: String) -> FileTotals {
         events: 0,
         duplicates: 0,
         corrupt_records: 0,
+        differing_duplicates: 0,
         closed: false,
         state: "open".to_owned(),
     }

@@ -1,5 +1,6 @@
 //! Control totals of files, and how fast batches were written.
 
+use common::event::has_doubtful_ids;
 use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::FromRow;
@@ -17,6 +18,8 @@ pub struct FileTotals {
     pub events: i64,
     pub duplicates: i64,
     pub corrupt_records: i64,
+    /// Of the duplicates, those of which anything but the id is different.
+    pub differing_duplicates: i64,
     /// Whether it is finished and reconciled, and was announced as closed.
     pub closed: bool,
     /// `open`, `finished` or `truncated`, by the last totals that the tailer sent.
@@ -27,6 +30,11 @@ impl FileTotals {
     /// Whether every row that was read is in one table. While the file is open, rows may be missing.
     pub fn is_reconciled(&self) -> bool {
         self.rows_read == self.events + self.duplicates + self.corrupt_records
+    }
+
+    /// As [`has_doubtful_ids`].
+    pub fn has_doubtful_ids(&self) -> bool {
+        has_doubtful_ids(self.rows_read, self.differing_duplicates)
     }
 
     /// Whether more rows of it may arrive.

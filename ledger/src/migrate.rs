@@ -12,18 +12,19 @@ use crate::error::Error;
 use crate::session::Session;
 
 /// In rising order; what is released never changes.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "tables", include_str!("../../sql/migrations/0001_tables.sql")),
     (2, "indexes", include_str!("../../sql/migrations/0002_indexes.sql")),
     (3, "views", include_str!("../../sql/migrations/0003_views.sql")),
     (4, "rejects", include_str!("../../sql/migrations/0004_rejects.sql")),
     (5, "batch runs", include_str!("../../sql/migrations/0005_batch_runs.sql")),
     (6, "stream gaps", include_str!("../../sql/migrations/0006_stream_gaps.sql")),
-    (NEEDED, "batch rows", include_str!("../../sql/migrations/0007_batch_rows.sql")),
+    (7, "batch rows", include_str!("../../sql/migrations/0007_batch_rows.sql")),
+    (NEEDED, "differing duplicates", include_str!("../../sql/migrations/0008_differing_duplicates.sql")),
 ];
 
 /// The version that this build needs.
-const NEEDED: i64 = 7;
+const NEEDED: i64 = 8;
 
 /// Applies missing migrations. Several processes may do so at once: they queue on an advisory lock.
 pub async fn migrate(config: &Config, shutdown: &Shutdown) -> Result<(), Error> {

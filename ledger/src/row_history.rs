@@ -46,6 +46,19 @@ pub async fn of_origin(url: &SecretString, origin: Origin) -> Result<RowHistory,
     history(&mut snapshot, &events, Some(origin)).await.map_err(Error::of(READ))
 }
 
+/// The events that their files call `id`, with their origins; 20 at most. Reads all of `events` and `duplicates`.
+pub async fn events_called(url: &SecretString, id: &str) -> Result<Vec<(Uuid, Option<Origin>)>, Error> {
+    let mut connection = connect(url).await?;
+    let found: Vec<(Uuid, Option<i64>, Option<Row>)> =
+        sqlx::query_as(include_str!("../../sql/events_of_own_id.sql"))
+            .bind(id)
+            .fetch_all(&mut connection)
+            .await
+            .map_err(Error::of(READ))?;
+    let origin = |(file, row): (i64, Row)| Origin { file: file.into(), row };
+    Ok(found.into_iter().map(|(id, file, row)| (id, file.zip(row).map(origin))).collect())
+}
+
 /// The origin and history of the row that became this event or, where there is none, of its first duplicate.
 pub async fn of_event(url: &SecretString, id: Uuid) -> Result<Option<(Option<Origin>, RowHistory)>, Error> {
     let mut connection = connect(url).await?;

@@ -1,7 +1,10 @@
 //! `producer check`: what would become of a file, without sending anything.
 
+pub(crate) mod event_ids;
+
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,15 +14,16 @@ use common::config::Config;
 use crate::checkpoint::Reader;
 use crate::file::Position;
 use crate::file::compressed::UNFINISHED;
+use crate::file::identity::hash;
 use crate::file::links::Link;
 use crate::file_reader::{FileReader, NewFile, NoHeader, Row, RowFormat};
-use crate::map::{MappedFile, Mapping, MappingRules, MaxPayload, Unmappable};
+use crate::map::{MappedFile, Mapping, MappingRules, MaxPayload, Unmappable, renamed};
+use event_ids::{Duplicates, EventIds};
 
 /// How many rejected rows are told.
 const EXAMPLES: usize = 5;
-/// Messages need one, and none is sent.
-const FILE_ID: i64 = 1;
 
+/// What would become of a file.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub path: PathBuf,
@@ -33,6 +37,10 @@ pub(crate) struct Checked {
     pub rejected: i64,
     /// The first of those: their number and what is wrong.
     pub examples: Vec<(i64, String)>,
+    /// Rows with the id of an earlier one, here or in a file that was checked before.
+    pub duplicates: Duplicates,
+    /// A sentence about columns that have no name of their own.
+    pub renamed: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,15 +56,16 @@ pub enum Error {
 }
 
 /// Reads and maps the whole of a file.
-pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
+pub(crate) fn check(config: &Config, path: &Path, ids: &mut EventIds) -> Result<Checked, Error> {
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         let link = Link::of(path, |_| true);
         if link.is_refused() {
             return Err(Error::Parked { path: path.to_owned(), why: link.why() });
         }
     }
-    let mut examples = Vec::new();
-    let (mapping, reached) = read(config, path, |Row { position, message }| {
+    let (mut examples, mut duplicates) = (Vec::new(), Duplicates::default());
+    let WholeFile { mapping, header, end } = read(config, path, |Row { position, message }| {
+        ids.add(&message, &mut duplicates);
         if let Some((_, why)) = message.rejected.filter(|_| examples.len() < EXAMPLES) {
             examples.push((position.row, why));
         }
@@ -67,19 +76,24 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<Checked, Error> {
         source: mapping.source.clone(),
         columns: mapping.columns.iter().map(|(column, field)| (column.clone(), name(field))).collect(),
         attributes: mapping.attributes.iter().map(name).collect(),
-        rows: reached.row,
-        rejected: reached.rejected,
+        rows: end.row,
+        rejected: end.rejected,
         examples,
+        duplicates,
+        renamed: renamed(&header, &mapping.header),
     })
 }
 
-/// Reads and maps the whole of a file as the tailer would, and hands `each` row on. Returns the mapping and the file's
-/// counts.
-pub(crate) fn read(
-    config: &Config,
-    path: &Path,
-    mut each: impl FnMut(Row),
-) -> Result<(Arc<Mapping>, Position), Error> {
+/// A file that was read to its end.
+pub(crate) struct WholeFile {
+    pub mapping: Arc<Mapping>,
+    /// As it stands in the file.
+    pub header: Vec<String>,
+    pub end: Position,
+}
+
+/// Reads and maps the whole of a file as the tailer would, and hands `each` row on.
+pub(crate) fn read(config: &Config, path: &Path, mut each: impl FnMut(Row)) -> Result<WholeFile, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
     let rules = MappingRules::new(config, MaxPayload::DEFAULT);
@@ -97,7 +111,7 @@ pub(crate) fn read(
     let mapping = Arc::new(mapping);
     let (buffer, start) = file.into_rows(&head);
     let format = RowFormat {
-        file_id: FileId::from(FILE_ID),
+        file_id: FileId::from_hash(hash(path.as_os_str().as_bytes())),
         mapping: Arc::clone(&mapping),
         limits: rules.limits(),
         forced_ends: Vec::new(),
@@ -110,11 +124,13 @@ pub(crate) fn read(
     if reader.is_unfinished() {
         return Err(parked(UNFINISHED.to_owned()));
     }
-    Ok((mapping, reader.position()))
+    Ok(WholeFile { mapping, header: head.header, end: reader.position() })
 }
 
 #[cfg(test)]
 mod tests {
+    use common::config::{IdScope, Source};
+
     use super::*;
 
     #[test]
@@ -122,7 +138,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = |name: &str, target: &str| {
             std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
-            check(&Config::default(), &dir.path().join(name)).map(|checked| checked.rows)
+            check(&Config::default(), &dir.path().join(name), &mut EventIds::default())
+                .map(|checked| checked.rows)
         };
         fs::write(dir.path().join("a.csv"), "event,time\nview,2024-01-01 00:00:00\n").unwrap();
         assert_eq!(link("b.csv", "a.csv").unwrap(), 1);
@@ -136,9 +153,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         fs::write(&path, "event,time,note\nview,2024-01-01 00:00:00,x\nview,soon,y\n").unwrap();
-        let checked = check(&Config::default(), &path).unwrap();
+        let checked = check(&Config::default(), &path, &mut EventIds::default()).unwrap();
         assert_eq!((checked.rows, checked.rejected, checked.attributes), (2, 1, vec!["note".to_owned()]));
         assert_eq!(checked.examples[0].0, 2);
         assert!(checked.examples[0].1.contains("\"soon\" is no time"));
+    }
+
+    #[test]
+    fn rule_doubtful_ids_are_said_also_where_another_file_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source { files: "*".to_owned(), ..Source::default() };
+        let mut config = Config { source: vec![source], ..Config::default() };
+        let mut ids = EventIds::default();
+        let mut check = |config: &Config, name: &str, what: &str| {
+            let path = dir.path().join(name);
+            let rows: Vec<String> =
+                (1..=20).map(|id| format!("{id},view,2024-01-01 00:00:00,{what}")).collect();
+            fs::write(&path, format!("event_id,event,time,user_id\n{}\n", rows.join("\n"))).unwrap();
+            check(config, &path, &mut ids).unwrap().duplicates
+        };
+        assert_eq!(check(&config, "a.csv", "u"), Duplicates { all: 0, differing: 0 });
+        assert_eq!(check(&config, "a copy.csv", "u"), Duplicates { all: 20, differing: 0 });
+        assert_eq!(check(&config, "b.csv", "w"), Duplicates { all: 20, differing: 20 });
+        config.source[0].id_scope = IdScope::File;
+        assert_eq!(check(&config, "c.csv", "x"), Duplicates { all: 0, differing: 0 });
+        assert_eq!(check(&config, "d.csv", "y"), Duplicates { all: 0, differing: 0 });
     }
 }

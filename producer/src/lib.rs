@@ -30,7 +30,6 @@ pub mod cli;
 
 pub use checkpoint::{CheckpointSummary, checkpoint_summaries};
 pub use lock::is_tailed;
-pub use map::{NAMESPACE, event_id};
 pub use pipeline::{Error, tail};
 pub use positions::Positions;
 pub use progress::Progress;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use common::Origin;
 use common::config::Problem;
 use common::origin::Row;
 use ledger::row_history::File;
@@ -16,6 +17,10 @@ use uuid::Uuid;
 pub(super) enum Meant {
     /// An event.
     Event(Uuid),
+    /// One of these events of several files.
+    OneOfEvents(Vec<(Uuid, Option<Origin>)>),
+    /// No event has this id, and no file this name.
+    Nothing,
     /// A row of this file.
     Row(Box<FileFacts>, Row),
     /// A row of one of these files, the newest first.
@@ -51,14 +56,23 @@ pub(super) async fn find(
     if let Ok(id) = Uuid::try_parse(asked.trim()) {
         return Ok(Meant::Event(id));
     }
-    let Some((name, row)) = row_of_file(asked)? else { return Ok(Meant::Event(producer::event_id(asked))) };
+    let Some((name, row)) = row_of_file(asked)? else { return event_called(asked, url).await };
     let mut files = files_named(name, url, known).await?;
     match files.len() {
         // An id of a file's own may look like that too.
-        0 => Ok(Meant::Event(producer::event_id(asked))),
+        0 => event_called(asked, url).await,
         1 => Ok(Meant::Row(Box::new(files.remove(0)), row)),
         _ => Ok(Meant::OneOf(files, row)),
     }
+}
+
+/// The event that its file calls so.
+async fn event_called(asked: &str, url: &SecretString) -> anyhow::Result<Meant> {
+    let events = ledger::row_history::events_called(url, asked).await?;
+    let [(id, _)] = events[..] else {
+        return Ok(if events.is_empty() { Meant::Nothing } else { Meant::OneOfEvents(events) });
+    };
+    Ok(Meant::Event(id))
 }
 
 /// `FILE:ROW`, where a file's name may have colons too.

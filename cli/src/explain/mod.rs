@@ -10,6 +10,7 @@ use common::origin::Row;
 use common::{Exit, Origin, print_json, print_line, print_text};
 use sandbox::Services;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{services, verify};
 use find::{FileFacts, Meant};
@@ -31,6 +32,8 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
     let url = config.database.url.as_ref().context("there is no database")?;
     let known = verify::checkpoints(config);
     let story = match find::find(asked, url, &known).await? {
+        Meant::Nothing => bail!(nothing(asked)),
+        Meant::OneOfEvents(events) => return choose_event(asked, &events, json),
         Meant::OneOf(files, row) => return choose(asked, &files, row, json),
         Meant::Row(file, row) => {
             let origin = Origin { file: file.file_id.into(), row };
@@ -39,10 +42,7 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
         }
         Meant::Event(id) => {
             let Some((origin, life)) = ledger::row_history::of_event(url, id).await? else {
-                bail!(
-                    "\"{asked}\" is neither the id of an event nor FILE:ROW of a file that is known; a rejected row has no \
-                     event id"
-                );
+                bail!(nothing(asked))
             };
             let file = match origin {
                 Some(origin) => find::file(origin.file.get(), url, &known).await?,
@@ -58,6 +58,27 @@ async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exi
     }
     let is_there = !matches!(story.fate, Fate::InFlight | Fate::Missing | Fate::NoSuchRow);
     Ok(if is_there { Exit::Ok } else { Exit::Failed })
+}
+
+fn nothing(asked: &str) -> String {
+    format!(
+        "\"{asked}\" is neither the id of an event nor FILE:ROW of a file that is known; a rejected row has no event id"
+    )
+}
+
+/// Shows the events that their files call so.
+fn choose_event(asked: &str, events: &[(Uuid, Option<Origin>)], json: bool) -> anyhow::Result<Exit> {
+    let origin = |origin: &Option<Origin>| origin.map(|origin| origin.to_string());
+    if json {
+        let events = events.iter().map(|(id, at)| json!({ "event_id": id, "origin": origin(at) }));
+        print_json(&json!({ "choices": events.collect::<Vec<_>>() }))?;
+        return Ok(Exit::Failed);
+    }
+    print_line(format_args!("{} events are called {asked}; write one of these:", events.len()));
+    for (id, at) in events {
+        print_line(format_args!("  {id}  {}", origin(at).unwrap_or_default()));
+    }
+    Ok(Exit::Failed)
 }
 
 /// Shows the files that could be meant.

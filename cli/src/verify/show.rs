@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::check::{Checked, Verdict};
 use super::in_flight::Messages;
-use crate::run_report::{RunReport, Total, table};
+use crate::run_report::{RunReport, Total, doubtful_ids, table};
 
 /// How many broken files, and ranges of rows, are told one by one.
 const SHOWN: usize = 20;
@@ -113,6 +113,7 @@ impl Proof {
         let rows: Vec<_> = files.iter().map(|file| (&file.account, file.state())).collect();
         let mut lines = vec![table(&rows, total, reconciled.as_str())];
         lines.extend(self.faults());
+        lines.extend(doubtful_ids(files.iter().map(|file| &file.account)));
         lines.extend(self.in_flight.line());
         lines.extend(self.way_out());
         lines.push(match self.broken().count() {

@@ -4,6 +4,7 @@
 mod bed;
 
 mod up; // everything in one process
+mod ids; // ids that are not those of events
 mod signals; // ending, in good order and otherwise
 mod apart; // producer and consumers as processes of their own
 mod chaos; // kills at random moments

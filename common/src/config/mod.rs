@@ -29,7 +29,7 @@ pub use sections::{
     Batch, Consumer, Database, Events, Generate, Health, Log, LogFormat, Nats, OnClose, Programs, Publish,
     Stopping, Stream, Tail, UnknownColumns,
 };
-pub use source::{EventTypes, Source};
+pub use source::{EventTypes, IdScope, Source};
 
 /// The file that is read when `--config` names none; it may be absent.
 pub const FILE: &str = "millrace.toml";

@@ -28,6 +28,10 @@ pub struct Source {
     pub types: Option<EventTypes>,
     /// The file's word for an event type on the left, the type on the right.
     pub type_aliases: BTreeMap<String, String>,
+    /// Whether a column of these files is the id of the event.
+    pub event_id: bool,
+    /// Within what an id is of one event only, unless it is a UUID.
+    pub id_scope: IdScope,
     /// The event's columns that identify a row of a file without ids; the whole row by default.
     pub id_from: Vec<String>,
     /// The zone of times that name none.
@@ -47,11 +51,25 @@ impl Default for Source {
             columns: BTreeMap::new(),
             types: None,
             type_aliases: BTreeMap::new(),
+            event_id: true,
+            id_scope: IdScope::Source,
             id_from: Vec::new(),
             time_zone: None,
             unknown_columns: None,
         }
     }
+}
+
+/// Within what an id that is no UUID is of one event only: the same id elsewhere is that of another event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdScope {
+    /// All files.
+    Global,
+    /// The files of one `[[source]]`.
+    Source,
+    /// One file.
+    File,
 }
 
 /// Which event types are accepted.

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Config, Source, log_level};
-use crate::event::COLUMNS;
+use super::{Config, EventTypes, Events, Source, log_level};
+use crate::event::{COLUMNS, TYPES};
 
 /// The first wrong key, with the rest of its line: what is wrong and what to write instead.
 pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
@@ -49,7 +49,8 @@ pub(super) fn first_problem(config: &Config) -> Option<(String, String)> {
     });
     let share = shares.into_iter().find_map(|(key, value, range)| out_of(key, value, &range));
     let required = events.required.iter().find_map(|column| unknown_column("events.required", column));
-    let source = config.source.iter().enumerate().find_map(|(index, source)| of_source(index, source));
+    let source =
+        config.source.iter().enumerate().find_map(|(index, source)| of_source(index, source, events));
     let empty = no_directory(config);
     number
         .or(empty)
@@ -101,7 +102,7 @@ fn unknown_column(key: &str, column: &str) -> Option<(String, String)> {
     })
 }
 
-fn of_source(index: usize, source: &Source) -> Option<(String, String)> {
+fn of_source(index: usize, source: &Source, events: &Events) -> Option<(String, String)> {
     let key = |name: &str| format!("source.{index}.{name}");
     let columns = source.columns.keys().find_map(|column| unknown_column(&key("columns"), column));
     let ids = source.id_from.iter().find_map(|column| unknown_column(&key("id_from"), column));
@@ -116,7 +117,27 @@ fn of_source(index: usize, source: &Source) -> Option<(String, String)> {
     let files = glob::Pattern::new(&source.files)
         .err()
         .map(|error| (key("files"), format!("= \"{}\" is not a pattern: {error}", source.files)));
-    columns.or(ids).or(ascii).or(decimal).or(files)
+    let no_id = (!source.event_id && source.columns.contains_key("event_id")).then(|| {
+        (
+            key("event_id"),
+            "= false, but columns names a column for event_id; leave one of the two out".to_owned(),
+        )
+    });
+    let types = source.types.as_ref().unwrap_or(&events.types);
+    let alias = source.type_aliases.iter().find_map(|(word, meant)| {
+        let wrong = unknown_type(types, meant)?;
+        Some((key("type_aliases"), format!("takes \"{word}\" for \"{meant}\", {wrong}")))
+    });
+    columns.or(ids).or(no_id).or(alias).or(ascii).or(decimal).or(files)
+}
+
+/// Why `meant` is no event type, and which there are.
+fn unknown_type(types: &EventTypes, meant: &str) -> Option<String> {
+    let EventTypes::Also(also) = types else { return None };
+    let known: Vec<&str> = TYPES.into_iter().chain(also.iter().map(String::as_str)).collect();
+    let list = known.join(", ");
+    (!known.contains(&meant))
+        .then(|| format!("which is no event type; write one of {list}, or add it to types"))
 }
 
 /// The value is never shown: it may hold a password.

@@ -29,7 +29,7 @@ async fn a_consumer_does_not_run_on_a_schema_that_is_too_old() {
     let mut env = TestEnv::start().await;
     env.config.database.url = Some(sandbox::testing::postgres_database().await);
     let error = env.replica().end().await.unwrap_err().to_string();
-    assert!(error.contains("at version 0, this build needs 7: run `consumer migrate`"), "{error}");
+    assert!(error.contains("at version 0, this build needs 8: run `consumer migrate`"), "{error}");
 }
 
 #[tokio::test]

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use common::config::Config;
+use common::event::has_doubtful_ids;
 use common::printable::{Printable, SHORT, printable, shortened};
 use common::{Exit, print_json, print_line};
 use serde::Serialize;
 
 use crate::check;
+use crate::check::event_ids::{Duplicates, EventIds};
 use crate::checkpoint::{Checkpoint, Reader};
 
 pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
-    let mut exit = Exit::Ok;
+    let (mut exit, mut ids) = (Exit::Ok, EventIds::default());
     for path in files {
-        match check::check(config, path) {
+        match check::check(config, path, &mut ids) {
             Ok(checked) => {
                 print_line(format_args!(
                     "{}: {} rows, {} of them rejected, by [[source]] {}",
@@ -28,6 +30,28 @@ pub(super) fn checked(config: &Config, files: &[PathBuf]) -> Exit {
                 if !checked.attributes.is_empty() {
                     let names = checked.attributes.join(", ");
                     print_line(format_args!("  attributes <- {}", shortened(&names, 10 * SHORT)));
+                }
+                if let Some(renamed) = &checked.renamed {
+                    print_line(format_args!("  {}", shortened(renamed, 10 * SHORT)));
+                }
+                if checked.attributes.iter().any(|name| name.eq_ignore_ascii_case("id")) {
+                    print_line(format_args!(
+                        "  a column that is only called id may be that of something else; where it identifies events, \
+                         write into a [[source]]: columns = {{ event_id = \"id\" }}"
+                    ));
+                }
+                let Duplicates { all, differing } = checked.duplicates;
+                if all > 0 {
+                    print_line(format_args!(
+                        "  {all} rows have the id of an earlier row, {differing} of them with other content"
+                    ));
+                }
+                if has_doubtful_ids(checked.rows, differing) {
+                    exit = Exit::Failed;
+                    print_line(format_args!(
+                        "  these ids are hardly those of events, and such rows become duplicates; write into a \
+                         [[source]]: id_scope = \"file\", or event_id = false"
+                    ));
                 }
                 for (row, why) in &checked.examples {
                     print_line(format_args!("  row {row}, {}", shortened(why, 2 * SHORT)));

@@ -7,7 +7,7 @@
 use common::event::ORIGIN_COLUMN;
 use common::{NoOrigin, Origin};
 
-use crate::map::Mapping;
+use crate::map::{Mapping, with_names};
 
 impl Mapping {
     /// The same mapping, for a file with one more column in front.
@@ -25,7 +25,7 @@ impl Mapping {
     pub(crate) fn of_edited(&self, header: &[String], delimiter: u8) -> Option<Self> {
         let same = Self { delimiter, time_form: None, ..self.clone() };
         let mapping = if self.is_edited { same } else { same.behind_origin() };
-        (mapping.header == header).then_some(mapping)
+        (mapping.header == header || mapping.header == with_names(header.to_vec())).then_some(mapping)
     }
 }
 

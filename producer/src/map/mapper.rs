@@ -11,6 +11,7 @@ use common::event::{COLUMNS, Reason};
 use common::{FileId, NoOrigin, Origin, stream};
 
 use crate::csv::records::Field;
+use crate::map::event_id::IdFields;
 use crate::map::reject::Rejection;
 use crate::map::{Mapping, RowDigest, origin_of};
 
@@ -44,6 +45,7 @@ pub(crate) struct Mapper {
     /// The field of each of [`COLUMNS`].
     fields: [Option<usize>; COLUMNS.len()],
     required: Vec<usize>,
+    id_fields: IdFields,
     subjects: HashMap<String, Subject>,
     /// The broker's limit.
     max_payload: usize,
@@ -55,7 +57,16 @@ impl Mapper {
         let number = |name: &str| COLUMNS.iter().position(|column| *column == name);
         let fields = COLUMNS.map(|column| mapping.columns.get(column).copied());
         let required = mapping.required.iter().filter_map(|name| number(name)).collect();
-        Self { mapping, fields, required, subjects: HashMap::new(), max_payload, hashed: Vec::new() }
+        let id_fields = IdFields::of(&mapping);
+        Self {
+            mapping,
+            fields,
+            required,
+            id_fields,
+            subjects: HashMap::new(),
+            max_payload,
+            hashed: Vec::new(),
+        }
     }
 
     /// Forgets what rows have settled, before they are read again from the first one on.

@@ -10,11 +10,13 @@ use common::printable::{SHORT, shortened};
 use serde::{Deserialize, Serialize};
 
 use crate::map::EventTypeRule;
+use crate::map::column_names::with_names;
+use crate::map::event_id::IdRule;
 use crate::map::time::TimeForm;
 
 /// Names under which other systems keep the event's columns.
 const ALIASES: [(&str, &[&str]); 15] = [
-    ("event_id", &["event_uuid", "uuid", "id"]),
+    ("event_id", &["event_uuid", "uuid"]),
     ("event_type", &["event", "event_name", "action", "type"]),
     ("event_timestamp", &["timestamp", "event_time", "event_date", "time", "datetime", "ts", "occurred_at"]),
     ("customer_id", &["user_id", "userid", "visitor_id", "client_id"]),
@@ -53,6 +55,9 @@ pub(crate) struct Mapping {
     pub required: Vec<String>,
     /// Fields that identify a row of a file without ids, in header order; none means all.
     pub id_fields: Vec<usize>,
+    /// How ids are made.
+    #[serde(default)]
+    pub id_rule: IdRule,
     pub types: EventTypeRule,
     /// The zone of times without one.
     pub time_zone: Tz,
@@ -96,6 +101,7 @@ impl Mapping {
             header.remove(0);
             return Self::resolve(config, source, delimiter, header).map(Self::behind_origin);
         }
+        let header = with_names(header);
         let mut columns = BTreeMap::new();
         for (column, name) in &source.columns {
             let field = header.iter().position(|found| found == name).ok_or_else(|| {
@@ -113,7 +119,7 @@ impl Mapping {
             let free = |name: &str| {
                 plain.iter().enumerate().find(|(field, found)| *found == name && !taken.contains(field))
             };
-            if columns.contains_key(column) {
+            if columns.contains_key(column) || column == "event_id" && !source.event_id {
                 continue;
             }
             let found = free(column).or_else(|| aliases(column).iter().find_map(|alias| free(alias)));
@@ -147,6 +153,7 @@ impl Mapping {
             columns,
             required,
             id_fields,
+            id_rule: IdRule { scope: source.id_scope, has_names: true },
             types: EventTypeRule::new(
                 source.types.clone().unwrap_or_else(|| config.events.types.clone()),
                 source.type_aliases.clone(),

@@ -65,6 +65,9 @@ impl MappingRules {
             return by(&now);
         };
         let built_in = Source::default().name;
+        // The ids are those that its rows would have had in their own file.
+        let id_rule = then.id_rule;
+        let by = |source: &Source| by(source).map(|mapping| Mapping { id_rule, ..mapping });
         match self.config.source.iter().find(|one| one.name == then.source && one.name != built_in) {
             Some(same) => by(same).or(Ok(then)),
             None if now.name == built_in && then.source != built_in => Ok(then),

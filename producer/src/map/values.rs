@@ -1,12 +1,8 @@
-//! Values that need no file of their own: addresses, devices, ids.
+//! Values that need no file of their own: addresses and devices.
 
 use std::net::IpAddr;
 
 use common::event::Reason;
-use uuid::Uuid;
-
-/// The namespace of event ids that are made from a file's own ids or from whole rows. It never changes.
-pub const NAMESPACE: Uuid = Uuid::from_u128(0x6d69_6c6c_7261_4365_8e76_656e_7469_6473);
 
 /// Why a value is refused: the reason, and the rest of a sentence which begins with the value.
 pub(crate) type Refusal = (Reason, String);
@@ -49,22 +45,6 @@ pub(crate) fn device_of_user_agent(user_agent: &str) -> &'static str {
     }
 }
 
-/// The id of the event that a file calls `id`.
-pub fn event_id(id: &str) -> Uuid {
-    Uuid::try_parse(id.trim()).unwrap_or_else(|_| uuid_of(std::iter::once(id), &mut Vec::new()))
-}
-
-/// A version 5 UUID over values in their given order, each preceded by its length in bytes as four bytes, big-endian.
-pub(crate) fn uuid_of<'a>(values: impl Iterator<Item = &'a str>, scratch: &mut Vec<u8>) -> Uuid {
-    scratch.clear();
-    for value in values {
-        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-        scratch.extend_from_slice(&length.to_be_bytes());
-        scratch.extend_from_slice(value.as_bytes());
-    }
-    Uuid::new_v5(&NAMESPACE, scratch)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,13 +57,5 @@ mod tests {
         assert_eq!(device_of_user_agent("Mozilla/5.0 (X11; Linux x86_64)"), "Desktop");
         assert_eq!(device("Phone"), Some("Mobile"));
         assert_eq!(device("tv"), None);
-    }
-
-    #[test]
-    fn ids_depend_on_where_values_end() {
-        let mut scratch = Vec::new();
-        let one = uuid_of(["ab", "c"].into_iter(), &mut scratch);
-        assert_ne!(one, uuid_of(["a", "bc"].into_iter(), &mut scratch));
-        assert_eq!(one, uuid_of(["ab", "c"].into_iter(), &mut scratch));
     }
 }

@@ -7,7 +7,7 @@ use common::config::Config;
 use common::event::ORIGIN_COLUMN;
 use common::wire::RejectMessage;
 
-use crate::check;
+use crate::check::{self, WholeFile};
 use crate::file::Position;
 use crate::file::buffer::Buffer;
 use crate::file_reader::Row;
@@ -43,7 +43,7 @@ pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
         return Err(Error::NotEdited { path: path.to_owned() });
     };
     let mut wrong = Vec::new();
-    let (_, reached) = check::read(config, path, |Row { position, message }| {
+    let WholeFile { end: reached, .. } = check::read(config, path, |Row { position, message }| {
         if message.rejected.is_none() {
             return;
         }

@@ -14,8 +14,9 @@ mod shutdown;
 mod health;
 mod sandbox;
 
+pub use self::consumer::Consumer;
+pub use self::sandbox::Programs;
 pub use batch::Batch;
-pub use consumer::Consumer;
 pub use database::Database;
 pub use events::{Events, UnknownColumns};
 pub use generate::Generate;
@@ -23,7 +24,6 @@ pub use health::Health;
 pub use log::{Log, LogFormat};
 pub use nats::Nats;
 pub use publish::Publish;
-pub use sandbox::Programs;
 pub use shutdown::Stopping;
 pub use stream::Stream;
 pub use tail::{OnClose, Tail};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use common::FileId;
 use common::event::{ORIGIN_COLUMN, Reason};
 use common::wire::{EventMessage, Text, VERSION};
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use super::Mapper;
 use crate::csv::records::Field;
 use crate::map::reject::Rejection;
 use crate::map::time::{TimeForm, timestamp};
-use crate::map::{RowPosition, column, price, values};
+use crate::map::{RowPosition, column, event_id, price, values};
 
 impl Mapper {
     /// The event's type and JSON, and how its time is written.
@@ -65,7 +66,8 @@ impl Mapper {
         for column in [column::CUSTOMER_ID, column::PRODUCT_ID] {
             self.check_length(column, value(column).as_deref())?;
         }
-        let (event_id, source_event_id) = self.event_id(record, fields, hashed)?;
+        let (event_id, source_event_id) =
+            self.event_id(record, fields, replaces.map_or(position.file, |origin| origin.file), hashed)?;
         let user_agent = value(column::USER_AGENT);
         let word = value(column::DEVICE_TYPE);
         let known = word.as_deref().and_then(|word| values::device(word.trim()));
@@ -108,11 +110,12 @@ impl Mapper {
         Ok((event_type.into_owned(), form, payload.into()))
     }
 
-    /// The id, and the file's own id where that is no UUID.
+    /// The id, and the file's own id where that is no UUID. `file` is the file that the row belongs to.
     fn event_id<'a>(
         &self,
         record: &'a str,
         fields: &[Field],
+        file: FileId,
         hashed: &mut Vec<u8>,
     ) -> Result<(Uuid, Option<Cow<'a, str>>), Rejection> {
         if let Some(field) = self.fields[column::EVENT_ID] {
@@ -120,7 +123,7 @@ impl Mapper {
             return match Uuid::try_parse(id.trim()) {
                 Ok(uuid) => Ok((uuid, None)),
                 Err(_) if id.trim().is_empty() => Err(self.missing(column::EVENT_ID)),
-                Err(_) => Ok((values::uuid_of(std::iter::once(&*id), hashed), Some(id))),
+                Err(_) => Ok((event_id::of_own_id(&id, file, &self.mapping, hashed), Some(id))),
             };
         }
         let parts = &self.mapping.id_fields;
@@ -130,11 +133,7 @@ impl Mapper {
                 self.fields.iter().position(|found| *found == Some(empty)).unwrap_or(column::EVENT_ID);
             return Err(self.missing(column));
         }
-        // Where the rejected row stood is no part of the row.
-        let first = usize::from(self.mapping.is_edited);
-        let all: Vec<usize> = if parts.is_empty() { (first..fields.len()).collect() } else { parts.clone() };
-        let values: Vec<Cow<'_, str>> = all.iter().map(|&field| fields[field].value(record)).collect();
-        Ok((values::uuid_of(values.iter().map(|value| &**value), hashed), None))
+        Ok((self.id_fields.id(record, fields, hashed), None))
     }
 
     /// The fields that map to nothing as a JSON object; `None` where there is nothing in them.

@@ -1,4 +1,4 @@
-use common::config::{Config, EventTypes, Source};
+use common::config::{Config, EventTypes, IdScope, Source};
 use common::event::{ORIGIN_COLUMN, Reason};
 use common::wire::RejectMessage;
 
@@ -123,6 +123,27 @@ fn columns_that_map_to_nothing_are_kept_together() {
     let mut rows = mapper(&Source::default(), "event_type,ts,shoe,size,colour");
     let mapped = map_with(&mut rows, b"view,1710325274,boot,,red");
     assert_eq!(json(&mapped)["attributes"], serde_json::json!({"shoe": "boot", "colour": "red"}));
+}
+
+#[test]
+fn columns_of_one_name_or_of_none_are_all_kept() {
+    let mut rows = mapper(&Source::default(), "event_type,ts,note,,note");
+    let mapped = map_with(&mut rows, b"view,1710325274,a,b,c");
+    let kept = serde_json::json!({"note": "a", "column_4": "b", "note_2": "c"});
+    assert_eq!(json(&mapped)["attributes"], kept);
+}
+
+#[test]
+fn a_mended_row_has_the_id_that_its_own_file_gives() {
+    let source = Source { id_scope: IdScope::File, ..Source::default() };
+    let line = "order-7,view,2024-03-13 10:21:14,u,,,,";
+    let event = json(&map_with(&mut mapper(&source, HEADER), line.as_bytes()));
+    let mut edited = mapper(&source, &format!("{ORIGIN_COLUMN},{HEADER}"));
+    let of_file = |edited: &mut Mapper, file| {
+        json(&map_with(edited, format!("{file}:3,{line}").as_bytes()))["event_id"].clone()
+    };
+    assert_eq!(of_file(&mut edited, 7), event["event_id"]);
+    assert_ne!(of_file(&mut edited, 8), event["event_id"]);
 }
 
 #[test]

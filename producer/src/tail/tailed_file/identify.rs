@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use common::printable::Printable;
+use common::printable::{Printable, printable};
 use common::wire::FileState;
 
 use super::{Context, ReadState, TailedFile, is_unchanged};
@@ -15,7 +15,7 @@ use crate::file::buffer::Buffer;
 use crate::file::content::Got;
 use crate::file::identity::{Identity, hash};
 use crate::file_reader::NewFile;
-use crate::map::{MappedFile, Unmappable};
+use crate::map::{MappedFile, Unmappable, renamed};
 use crate::tail::reading::{Chunk, Reading};
 use crate::tail::truncated;
 
@@ -96,6 +96,9 @@ impl TailedFile {
             Ok(mapping) => Arc::new(mapping),
             Err(unmappable) => return Ok(Err(unmappable)),
         };
+        if let Some(renamed) = renamed(&head.header, &mapping.header) {
+            tracing::warn!(file = %Printable(self.path.display()), "{}", printable(&renamed));
+        }
         let file_id = identity.file_id(context.store.source_id());
         let (buffer, start) = new_file.into_rows(head);
         let mut checkpoint = Checkpoint::new(file_id, identity, &self.path);
