@@ -212,8 +212,10 @@ async fn a_broker_whose_connections_are_cut_or_half_closed_loses_no_row() {
         let before = replica.progress.events();
         env.publish_rows(rows(number, 5_000)).await;
         until("rows flow", async || replica.progress.events() > before + 500).await;
+        // One fault may cost more than one connection, where it strikes the next one too.
+        let losses = log.lines(LOST).len();
         fault(&proxy);
-        until("it is logged", async || i64::try_from(log.lines(LOST).len()) == Ok(number)).await;
+        until("it is logged", async || log.lines(LOST).len() > losses).await;
         proxy.mend();
     }
     env.until("select count(*) from events", 15_000).await;

@@ -21,7 +21,7 @@ async fn replicas_may_migrate_at_the_same_time() {
     let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
     let applied: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(applied, 7);
+    assert_eq!(applied, 8);
 }
 
 #[tokio::test]
