@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 
-/// Tells the time: the machine's, or one that a test has fixed.
+/// The time: the machine's, or one that a test has fixed.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     /// The machine's clock.

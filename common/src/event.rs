@@ -72,11 +72,11 @@ pub enum Reason {
     MessageTooLarge,
     /// A last line that was taken without its newline and grew afterwards.
     LineContinued,
-    /// An edited row that does not say which rejected row it takes the place of.
+    /// An edited row without the origin of the rejected row that it replaces.
     BadOrigin,
     /// A message that cannot be decoded.
     UndecodableMessage,
-    /// A message that does not say which row of which file it is.
+    /// A message without file and row.
     NoOrigin,
     /// PostgreSQL refused the values.
     RefusedByDatabase,

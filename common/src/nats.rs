@@ -1,4 +1,4 @@
-//! The connection to the broker: retried until it stands, checked for its version, its faults said once.
+//! The connection to the broker: retried until it is there, checked for its version, each outage logged once.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,14 +18,13 @@ use crate::shutdown::Shutdown;
 /// The oldest nats-server that will do.
 pub const OLDEST: (i64, i64) = (2, 12);
 
-/// How often a silent server is asked for a sign of life. The client gives a connection up at the third time without
-/// one, so that a network which has forgotten it is noticed within ten seconds.
+/// How often a silent server is pinged. The client gives a connection up at the third ping without an answer, so that a
+/// network which dropped it silently is noticed within ten seconds.
 const PING: Duration = Duration::from_secs(3);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No URL.
     #[error("nats.url is not set; set NATS_URL to nats://user:password@host:4222, or use `millrace up`")]
     NoUrl,
     /// Not a URL; configuration refuses it before.
@@ -34,42 +33,25 @@ pub enum Error {
     /// The credentials file cannot be used.
     #[error("failed to read nats.credentials {path}")]
     Credentials {
-        /// The file.
         path: String,
-        /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// The server speaks, but will not let us in.
     #[error("nats-server at {address} refused user or password; check nats.url")]
-    Refused {
-        /// Host and port.
-        address: String,
-    },
-    /// Too old.
+    Refused { address: String },
     #[error("nats-server {found} at {address} is too old; Millrace needs {}.{} or newer", OLDEST.0, OLDEST.1)]
-    TooOld {
-        /// Its version.
-        found: String,
-        /// Host and port.
-        address: String,
-    },
-    /// Nothing answers, and whoever only looks does not wait for it.
+    TooOld { found: String, address: String },
+    /// For a command that only reads, and does not wait for a broker.
     #[error("nats-server at {address} does not answer within {} ({why}); check nats.url", seconds(*.waited))]
     Silent {
-        /// Host and port.
         address: String,
         /// The limit of `nats.connect_timeout`.
         waited: Duration,
-        /// What the client says.
         why: String,
     },
     /// Asked to stop before it stood.
     #[error("stopped before nats-server at {address} answered")]
-    Stopped {
-        /// Host and port.
-        address: String,
-    },
+    Stopped { address: String },
 }
 
 /// A connection that is made anew by itself whenever it breaks.
@@ -79,16 +61,15 @@ pub struct Nats {
     pub client: Client,
     /// For streams.
     pub jetstream: jetstream::Context,
-    /// Counts the times that the connection stood; what waited for an answer at a change will not get it.
+    /// Counts connections; a request that waits for its answer when this changes will not get one.
     pub connected: watch::Receiver<u64>,
-    /// The last thing that the server did not permit, in its words. Whoever asked for it hears nothing until a
-    /// time-out.
+    /// The last permission error of the server. The request itself gets no answer, only a time-out.
     pub denied: watch::Receiver<Option<String>>,
 }
 
-/// What a connection says of itself.
+/// The client's callback reports here.
 #[derive(Clone, Debug)]
-struct Signs {
+struct Senders {
     connections: watch::Sender<u64>,
     denied: watch::Sender<Option<String>>,
 }
@@ -127,8 +108,7 @@ pub async fn connect(config: &config::Nats, name: &str, shutdown: &Shutdown) -> 
     connect_as(config, User::Operator, name, shutdown).await
 }
 
-/// Connects as `name`. A server that is not there yet is tried again, with one line that says so, until it is there
-/// or `shutdown` drains.
+/// Connects as `name`. Where no server answers it tries again, with one log line, until one does or `shutdown` drains.
 pub async fn connect_as(
     config: &config::Nats,
     user: User,
@@ -138,11 +118,11 @@ pub async fn connect_as(
     let url = config.url.as_ref().ok_or(Error::NoUrl)?;
     let address = address(url);
     let servers = servers(url)?;
-    let (signs, watched) = Signs::new();
+    let (senders, receivers) = Senders::new();
     let mut backoff = Backoff::of_broker();
     let mut is_logged = false;
     let client = loop {
-        let options = options(config, name, &servers, signs.clone()).await?;
+        let options = options(config, name, &servers, senders.clone()).await?;
         let options = options.custom_inbox_prefix(user.inbox_prefix());
         let attempt = options.connect(servers.clone()).await;
         let error = match attempt {
@@ -159,7 +139,7 @@ pub async fn connect_as(
             return Err(Error::Stopped { address });
         }
     };
-    let nats = watched.by(client, &address)?;
+    let nats = receivers.connected_to(client, &address)?;
     if is_logged {
         tracing::info!(%address, "nats-server answers");
     }
@@ -170,11 +150,11 @@ pub async fn connect_as(
 pub async fn reach(config: &config::Nats, name: &str) -> Result<Nats, Error> {
     let url = config.url.as_ref().ok_or(Error::NoUrl)?;
     let (address, servers) = (address(url), servers(url)?);
-    let (signs, watched) = Signs::new();
-    let attempt = options(config, name, &servers, signs).await?.connect(servers);
+    let (senders, receivers) = Senders::new();
+    let attempt = options(config, name, &servers, senders).await?.connect(servers);
     let waited = config.connect_timeout;
     let why = match tokio::time::timeout(waited, attempt).await {
-        Ok(Ok(client)) => return watched.by(client, &address),
+        Ok(Ok(client)) => return receivers.connected_to(client, &address),
         Ok(Err(error)) if matches!(error.kind(), Authentication | AuthorizationViolation) => {
             return Err(Error::Refused { address });
         }
@@ -184,23 +164,23 @@ pub async fn reach(config: &config::Nats, name: &str) -> Result<Nats, Error> {
     Err(Error::Silent { address, waited, why })
 }
 
-/// The other end of [`Signs`].
-struct Watched {
+/// The other end of [`Senders`].
+struct Receivers {
     connected: watch::Receiver<u64>,
     denied: watch::Receiver<Option<String>>,
 }
 
-impl Signs {
-    fn new() -> (Self, Watched) {
+impl Senders {
+    fn new() -> (Self, Receivers) {
         let (connections, connected) = watch::channel(0);
         let (denied_to, denied) = watch::channel(None);
-        (Self { connections, denied: denied_to }, Watched { connected, denied })
+        (Self { connections, denied: denied_to }, Receivers { connected, denied })
     }
 }
 
-impl Watched {
+impl Receivers {
     /// The connection of `client`, unless its server is too old.
-    fn by(self, client: Client, address: &str) -> Result<Nats, Error> {
+    fn connected_to(self, client: Client, address: &str) -> Result<Nats, Error> {
         let found = client.server_info().version;
         if !new_enough(&found) {
             return Err(Error::TooOld { found, address: address.to_owned() });
@@ -228,7 +208,7 @@ async fn options(
     config: &config::Nats,
     name: &str,
     servers: &[ServerAddr],
-    signs: Signs,
+    senders: Senders,
 ) -> Result<ConnectOptions, Error> {
     let mut options = match &config.credentials {
         None => ConnectOptions::new(),
@@ -240,8 +220,8 @@ async fn options(
         }
     };
     // async-nats does not take them from the URL by itself.
-    let account = servers.iter().find_map(|server| server.username().zip(server.password()));
-    if let Some((user, password)) = account {
+    let user = servers.iter().find_map(|server| server.username().zip(server.password()));
+    if let Some((user, password)) = user {
         options = options.user_and_password(percent_decoded(user), percent_decoded(password));
     }
     let lost = Mutex::new(None);
@@ -255,11 +235,11 @@ async fn options(
             Duration::from_millis(50 << attempt.min(5)).min(Duration::from_secs(1))
         })
         .event_callback(move |event| {
-            tell(&event, &lost);
+            log(&event, &lost);
             match event {
-                Event::Connected => signs.connections.send_modify(|times| *times += 1),
-                Event::ServerError(ServerError::Other(word)) if is_denial(&word) => {
-                    signs.denied.send_replace(Some(word));
+                Event::Connected => senders.connections.send_modify(|times| *times += 1),
+                Event::ServerError(ServerError::Other(error)) if is_denial(&error) => {
+                    senders.denied.send_replace(Some(error));
                 }
                 _ => {}
             }
@@ -269,8 +249,8 @@ async fn options(
 }
 
 /// One line when the connection is lost and one when it is back. A denied permission reaches the caller only as a
-/// time-out, so the server's word is logged here.
-fn tell(event: &Event, lost: &Mutex<Option<Instant>>) {
+/// time-out, so the server's error is logged here.
+fn log(event: &Event, lost: &Mutex<Option<Instant>>) {
     let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
         Event::Disconnected => {
@@ -289,8 +269,8 @@ fn tell(event: &Event, lost: &Mutex<Option<Instant>>) {
     }
 }
 
-fn is_denial(word: &str) -> bool {
-    word.to_ascii_lowercase().starts_with("permissions violation")
+fn is_denial(error: &str) -> bool {
+    error.to_ascii_lowercase().starts_with("permissions violation")
 }
 
 fn new_enough(version: &str) -> bool {

@@ -1,11 +1,11 @@
-//! Where a row came from: the key by which the same row is known again, however often it is sent.
+//! Where a row came from: the key by which the same row is recognised, however often it is sent.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A file, told apart from every other file that was ever read, also from one of the same name.
+/// Identifies a file among all that were ever read, also from one of the same name.
 ///
 /// A positive 63-bit number, so that it fits PostgreSQL's `bigint`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

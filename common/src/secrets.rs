@@ -1,4 +1,4 @@
-//! Secrets that must never be printed. Whoever reads one keeps it here; whatever is printed about errors and events
+//! Secrets that must never be printed. Each is registered here when it is read; what is printed about errors and events
 //! passes here, and leaves without it.
 //!
 //! Libraries below us print what they are given: at `trace` the NATS client prints user and password. Holding lines
@@ -17,16 +17,16 @@ static KEPT: RwLock<Vec<Secret>> = RwLock::new(Vec::new());
 
 struct Secret {
     text: String,
-    /// Whether it is a name too, as a user or a database: lines of our own, which hold no secret, say those.
+    /// Whether it is a name too, as a user or a database: lines of our own, which hold no secret, may contain it.
     is_name: bool,
 }
 
-/// Whose words a line is.
+/// Who wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// Written by Millrace.
     Us,
-    /// Written by a library, or holding its words.
+    /// Written by a library, or with its text in it.
     Others,
 }
 

@@ -19,7 +19,6 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A request that nobody has made yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,12 +55,10 @@ impl Shutdown {
         self.stop.cancel();
     }
 
-    /// Whether draining was asked for.
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
 
-    /// Whether stopping was asked for.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
     }

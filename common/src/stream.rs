@@ -20,19 +20,19 @@ pub use position::StreamPosition;
 pub use reader::{Chunk, Reader};
 pub use until_ready::until_ready;
 
-/// The stream: rows, rejected rows and accounts in one order.
+/// The stream: rows, rejected rows and totals of files in one order.
 pub const STREAM: &str = "EVENTS";
 /// Rows are on `events.<event_type>`.
 pub const EVENTS: &str = "events";
 /// Rejected rows.
 pub const REJECTED: &str = "ledger.rejected";
-/// Accounts of files.
+/// Totals of files.
 pub const FILE: &str = "ledger.file";
 /// The durable consumer that all replicas share.
 pub const DURABLE: &str = "warehouse";
 /// The durable of a healing, while it reads the stream through.
 pub const HEAL: &str = "heal";
-/// The bucket in which the consumer tells the tailer which files are closed; the key is the file's id.
+/// The bucket in which the consumer announces to the tailer which files are closed; the key is the file's id.
 pub const CLOSED: &str = "closed";
 
 /// How long an entry of that bucket stays that no tailer takes. A tailer takes out its own; where it was away for
@@ -48,8 +48,8 @@ pub fn subject_of(event_type: &str) -> String {
     let mut subject = String::with_capacity(EVENTS.len() + 1 + event_type.len());
     subject.push_str(EVENTS);
     subject.push('.');
-    subject.extend(event_type.chars().map(|sign| match sign {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => sign,
+    subject.extend(event_type.chars().map(|c| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c,
         _ => '_',
     }));
     if event_type.is_empty() {
@@ -58,7 +58,7 @@ pub fn subject_of(event_type: &str) -> String {
     subject
 }
 
-/// Which life of the stream this is: one that was deleted and made again is another one.
+/// Identifies the stream: one that was deleted and created again is another incarnation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incarnation {
     /// When the stream was made.
@@ -69,12 +69,12 @@ pub struct Incarnation {
     pub last_sequence: u64,
 }
 
-/// Who asks for the stream.
+/// Which process sets up the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// The producer, whose `stream.max_bytes` counts.
     Owner,
-    /// Everybody else.
+    /// Any other process.
     Reader,
 }
 
@@ -152,7 +152,7 @@ pub async fn find(jetstream: &jetstream::Context) -> Result<Option<stream::Strea
             GetStreamErrorKind::JetStream(known) if known.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                 Ok(None)
             }
-            GetStreamErrorKind::JetStream(word) => Err(word.into()),
+            GetStreamErrorKind::JetStream(reason) => Err(reason.into()),
             _ => Err(Error::NotReady(error.into())),
         },
     }

@@ -1,6 +1,6 @@
-//! How rows travel: one JSON message a row, one a rejected row, one for each state of a file's account.
+//! How rows travel: one JSON message a row, one a rejected row, one for the totals of a file.
 //!
-//! Each message says its format's version first and its origin next. Text is borrowed from the message where JSON
+//! Each message begins with its format's version and its origin. Text is borrowed from the message where JSON
 //! allows it, so that decoding a row allocates little.
 
 use std::borrow::Cow;
@@ -143,14 +143,14 @@ impl RejectMessage {
     }
 }
 
-/// The account of one file as the tailer knows it. A higher revision replaces a lower one.
+/// The totals of one file. A higher revision replaces a lower one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMessage {
     /// [`VERSION`] of the writer.
     pub v: u32,
     /// The file.
     pub file_id: FileId,
-    /// Counts up with each account of this file.
+    /// Counts up with each message about this file.
     pub revision: i64,
     /// Its path where it was read.
     pub path: String,
@@ -174,7 +174,7 @@ pub struct FileMessage {
     pub delimiter: Option<char>,
 }
 
-/// Where a file stands, as its reader knows it.
+/// How far a file has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileState {
@@ -182,7 +182,7 @@ pub enum FileState {
     Open,
     /// Read to its end; every row is in the stream.
     Finished,
-    /// Rewritten, truncated or removed before its end was read: what was read until then is its account.
+    /// Rewritten, truncated or removed before its end was read: what was read until then stands.
     Truncated,
 }
 
@@ -196,13 +196,13 @@ impl fmt::Display for FileState {
 /// What the consumer puts into the bucket of closed files: the file is reconciled in SQL, by the totals of this revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedFile {
-    /// The account's revision.
+    /// The revision of its totals.
     pub revision: i64,
     /// Its rows, each of which is in a table.
     pub rows_read: i64,
 }
 
-/// Only the version: what is read of a message that cannot be decoded, to tell a newer one from a broken one.
+/// Only the version: what is read of a message that cannot be decoded, to distinguish a newer one from a broken one.
 #[derive(Debug, Deserialize)]
 pub struct VersionOnly {
     /// The writer's [`VERSION`].

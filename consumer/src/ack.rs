@@ -1,7 +1,7 @@
-//! Acknowledges what has committed, off the writers' path.
+//! Acknowledges messages whose rows have committed, in a task of its own so that writers do not wait.
 //!
-//! A message is acknowledged by its place in the stream. In a stream that was deleted and made again another message
-//! has that place, so the stream's time of creation is compared first.
+//! A message is acknowledged by its sequence. In a stream that was deleted and created again another message has that
+//! sequence, so the stream's time of creation is compared first.
 
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,17 @@ use crate::write::Committed;
 
 const ACK: Bytes = Bytes::from_static(b"+ACK");
 
-/// For how long an answer about the stream counts.
+/// How long the time of creation is cached.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// Acknowledges until the writers have ended, and then waits until the broker has taken note.
+/// Acknowledges until the writers have ended, then waits until the broker has read all acknowledgements.
 pub(crate) async fn run(nats: Nats, mut committed: mpsc::Receiver<Committed>, pulse: Pulse) {
     let mut created = Created::default();
     while let Some(committed) = committed.recv().await {
         pulse.beat();
         fault::hang("ack").await;
         let expected = committed.stream_created;
-        // Where the broker does not answer they only come again.
+        // Where the broker does not answer, the messages are delivered again.
         if created.is(expected, &nats).await {
             acknowledge(&nats.client, committed).await;
         }
@@ -39,16 +39,16 @@ pub(crate) async fn run(nats: Nats, mut committed: mpsc::Receiver<Committed>, pu
     // that is lost is only a redelivery, so a broker that does not answer is no error.
     let barrier = format!("$JS.API.CONSUMER.INFO.{STREAM}.{DURABLE}");
     if let Err(error) = nats.client.request(barrier, Bytes::new()).await {
-        tracing::info!(%error, "the last acknowledgements may be lost; what they were for will come again");
+        tracing::info!(%error, "the last acknowledgements may be lost; their messages will be delivered again");
     }
 }
 
-/// When the stream was made, as it was last asked for.
+/// When the stream was created, and when the broker was last asked for it.
 #[derive(Default)]
 struct Created(Option<(DateTime<Utc>, Instant)>);
 
 impl Created {
-    /// Whether the stream is the one that was made then.
+    /// Whether the stream is the one that was created at this time.
     async fn is(&mut self, expected: DateTime<Utc>, nats: &Nats) -> bool {
         let is_fresh =
             |(created, asked): (DateTime<Utc>, Instant)| created == expected && asked.elapsed() < FRESH;
@@ -62,7 +62,7 @@ impl Created {
         });
         self.0 = found.map(|created| (created, asked));
         if let Some(found) = found.filter(|found| *found != expected) {
-            tracing::info!(%expected, %found, "stream was made again; messages of the one before are not acknowledged");
+            tracing::info!(%expected, %found, "stream was created again; messages of the one before are not acknowledged");
         }
         found == Some(expected)
     }
@@ -71,7 +71,7 @@ impl Created {
 async fn acknowledge(client: &Client, committed: Committed) {
     for reply in committed.into_replies() {
         if let Err(error) = client.publish(reply.0, ACK).await {
-            // The connection is closed for good: every message that is left will come again.
+            // The connection is closed for good: all messages that are left are delivered again.
             tracing::debug!(%error, "not acknowledged");
             return;
         }

@@ -16,14 +16,14 @@ use sqlx::PgConnection;
 
 pub(crate) use commit_notify::{CommitNotifications, CommitNotifier, commit_notifications};
 
-/// Batches that follow each other within this time are looked at together.
+/// Commits within this time are handled together.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How often is looked while a finished file waits for its last rows, which another replica may have.
+/// How often to check while a finished file waits for its last rows, which another replica may write.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often is looked while there is nothing to wait for, so that an idle consumer knows of its database.
+/// How often to check while no file waits, so that an idle consumer notices when its database is away.
 const IDLE: Duration = Duration::from_secs(5);
-/// The longest turn: a look at the files, and a word on each that is complete.
+/// How long one turn may take: to check the files, and to announce each that is complete.
 pub(crate) const TURN: Duration = Duration::from_mins(5);
 
 /// Why a file cannot be closed now.
@@ -38,9 +38,7 @@ pub enum Error {
     /// The bucket does not take it.
     #[error("failed to announce that file {file_id} is closed")]
     Announce {
-        /// The file.
         file_id: i64,
-        /// The broker's word.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -56,9 +54,10 @@ impl Classify for Error {
     }
 }
 
-/// What this stage says of itself and of the database, which it asks more steadily than any other.
+/// What this stage reports: its own progress, and whether the database answers, which it queries at the most regular
+/// times.
 #[derive(Debug)]
-pub(crate) struct Signs {
+pub(crate) struct Reports {
     pub(crate) pulse: Pulse,
     pub(crate) has_database: Need,
 }
@@ -68,13 +67,13 @@ pub(crate) async fn run(
     nats: Nats,
     database: Database,
     mut notifications: CommitNotifications,
-    signs: Signs,
+    reports: Reports,
 ) -> Result<(), Error> {
     let outage = Outage::new("announcing closed files");
     let mut closer = Closer { nats, database, session: None, bucket: None };
     let mut waiting = true;
     let mut more = true;
-    // At the start, and after an error, any file may have been left half done.
+    // At the start, and after an error, closing of any file may be incomplete.
     let mut any = true;
     while more {
         more = tokio::select! {
@@ -84,26 +83,26 @@ pub(crate) async fn run(
         if more {
             tokio::time::sleep(PAUSE).await;
         }
-        signs.pulse.work();
+        reports.pulse.work();
         fault::hang("close").await;
         let touched = notifications.take();
         let looked = closer.close(if any { None } else { Some(&touched) }).await;
         any = looked.is_err();
-        signs.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Ledger(_))));
+        reports.has_database.set(!matches!(looked, Err(Error::Database(_) | Error::Ledger(_))));
         waiting = match looked {
             Ok(waiting) => {
                 outage.succeeded();
-                signs.pulse.rest();
+                reports.pulse.rest();
                 waiting
             }
             Err(error) if error.class() == ErrorClass::Transient => {
-                // A writer says so when the database is away; the broker's connection says so itself.
+                // A writer logs that the database is away, and the connection that the broker is.
                 tracing::debug!(error = &error as &dyn std::error::Error, "not closed yet");
                 if matches!(error, Error::Bucket(_) | Error::Announce { .. }) && closer.nats.is_connected() {
                     outage.failed(&error);
                 }
-                // An outage is logged as what it is; the stage gets its whole limit when it is over.
-                signs.pulse.rest();
+                // An outage is no stall: the stage has its whole limit again when it is over.
+                reports.pulse.rest();
                 closer.session = None;
                 closer.bucket = None;
                 true
@@ -122,8 +121,8 @@ struct Closer {
 }
 
 impl Closer {
-    /// Whether finished files are left that are not complete yet. Of the `touched` files, or of any, more rows may have
-    /// come than their accounts say.
+    /// Whether finished files are left that are not complete yet. Of the `touched` files, or of any where there is none,
+    /// more rows may have come than their totals say.
     async fn close(&mut self, touched: Option<&[i64]>) -> Result<bool, Error> {
         let Self { nats, database, session, bucket } = self;
         let Session { connection, backend } = match session {
@@ -139,7 +138,7 @@ impl Closer {
                 Some(bucket) => bucket,
                 none => none.insert(stream::closed_bucket(&nats.jetstream).await?),
             };
-            // First the word, then the mark: a crash between them says the same again.
+            // First announced, then marked: after a crash between the two it is announced again.
             fault::point("before_closed_word");
             for &(file_id, revision, rows_read) in &complete {
                 announce(bucket, file_id, ClosedFile { revision, rows_read }).await?;
@@ -152,13 +151,13 @@ impl Closer {
     }
 }
 
-/// Takes what has come of truncated files for what was read of them, where that is more.
+/// Raises the totals of truncated files to the rows that have come, where those are more.
 async fn raise(connection: &mut PgConnection, touched: Option<&[i64]>) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/raise_truncated.sql")).bind(touched).execute(connection).await?;
     Ok(())
 }
 
-/// File, revision of its account and rows of each file that is reconciled.
+/// File, revision of its totals and number of rows, of each file that is reconciled.
 async fn complete(connection: &mut PgConnection) -> Result<Vec<(i64, i64, i64)>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/files_to_close.sql")).fetch_all(connection).await
 }

@@ -1,10 +1,10 @@
-//! Whether batching moves on: rows that are queued while a writer waits for them are work, and a batch is progress.
+//! Whether batching makes progress: rows that are queued while a writer waits for them are work, and a batch is progress.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::health::Pulse;
 
-/// What is between decoding and the writers. While all writers are busy, a full queue is their affair.
+/// What is between decoding and the writers. While all writers are busy, a full queue is no stall of batching.
 #[derive(Debug)]
 pub(crate) struct Handover {
     pulse: Pulse,

@@ -1,4 +1,4 @@
-//! Wires the stages of one replica and watches over them.
+//! Wires the stages of one replica and supervises them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const DECODE: Duration = Duration::from_mins(1);
 /// How long acknowledging one batch may take; the broker is asked for the stream, which may take two time-outs.
 const ACK: Duration = Duration::from_mins(1);
 
-/// Why a replica ended although nobody asked it to.
+/// Why a replica ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database cannot be reached or used.
@@ -74,7 +74,7 @@ impl Classify for Error {
     }
 }
 
-/// Runs one replica until `shutdown` drains, and gives what it did. What it holds when it drains is still written.
+/// Runs one replica until `shutdown` drains, and returns its counts. What it holds by then is still written.
 /// Where the database lacks what was acknowledged before, `on_rollback` decides whether it starts.
 ///
 /// When `shutdown` stops, or a stage fails, everything ends where it is; what was not acknowledged is delivered
@@ -131,8 +131,8 @@ pub async fn run(
     let connection = nats.clone();
     let pulse = health.pulse_unless("ack", ACK, move || !connection.is_connected());
     stages.spawn(acknowledge(nats.clone(), to_acknowledge, pulse));
-    let signs = close::Signs { pulse: health.pulse("close", close::TURN), has_database };
-    stages.spawn(close_files(nats, database, notifications, signs));
+    let reports = close::Reports { pulse: health.pulse("close", close::TURN), has_database };
+    stages.spawn(close_files(nats, database, notifications, reports));
     health.limit(config.health.stall_after);
     let _watch = health.watch();
     supervise(stages, &shutdown).await
@@ -197,9 +197,9 @@ async fn close_files(
     nats: Nats,
     database: Database,
     notifications: close::CommitNotifications,
-    signs: close::Signs,
+    reports: close::Reports,
 ) -> Result<Counts, Error> {
-    close::run(nats, database, notifications, signs).await?;
+    close::run(nats, database, notifications, reports).await?;
     Ok(Counts::default())
 }
 
@@ -219,8 +219,8 @@ async fn supervise(mut stages: JoinSet<Result<Counts, Error>>, shutdown: &Shutdo
     }
 }
 
-/// Checks the schema, and that the database knows of what was `acknowledged`; takes this run's number, from which
-/// batches get their ids.
+/// Checks the schema, and that the database has what was `acknowledged`; takes this run's number, from which batches get
+/// their ids.
 async fn begin_run(
     database: &Database,
     acknowledged: Option<StreamPosition>,
@@ -240,7 +240,7 @@ async fn begin_run(
     database.retry(shutdown, attempt).await
 }
 
-/// The configured name, or one that tells this process from others.
+/// The configured name, or one of host and process id.
 fn replica(config: &Config) -> Arc<str> {
     let host =
         || hostname::get().map_or_else(|_| "consumer".to_owned(), |name| name.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! What a running consumer has done so far, for whoever watches it.
+//! Live counters and latencies of a running consumer.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,6 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Nothing done yet.
     pub fn new() -> Self {
         Self {
             events: AtomicU64::new(0),
@@ -53,12 +52,11 @@ impl Progress {
         }
     }
 
-    /// Whether its stages turn, and whether it has what it needs.
+    /// Whether its stages make progress, and whether the services that it needs are there.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Rows that became events.
     pub fn events(&self) -> u64 {
         self.events.load(Relaxed)
     }
@@ -73,7 +71,7 @@ impl Progress {
         self.corrupt.load(Relaxed)
     }
 
-    /// Rows that were there already.
+    /// Rows that were in a table already.
     pub fn redelivered(&self) -> u64 {
         self.redelivered.load(Relaxed)
     }
@@ -118,7 +116,7 @@ impl Progress {
         self.first_and_last_commit().map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
-    /// Takes note of a transaction; `latencies_us` of its rows, from written to committed.
+    /// Counts a transaction; `latencies_us` of its rows, from written to committed.
     pub(crate) fn committed(&self, counts: Counts, latencies_us: impl Iterator<Item = u64>) {
         self.events.fetch_add(counts.events, Relaxed);
         self.duplicates.fetch_add(counts.duplicates, Relaxed);

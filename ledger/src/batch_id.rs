@@ -1,7 +1,7 @@
 //! What identifies a batch: a number in `batches`, and the run that made it.
 //!
 //! The number is short, because every row has it. It is unique only as long as the sequence `runs` goes on, so the id
-//! of the run says whose batch a number is.
+//! of the run identifies whose batch a number is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

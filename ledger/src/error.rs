@@ -5,7 +5,6 @@ use sqlx::migrate::MigrateError;
 
 use crate::sqlstate;
 
-/// Why the database gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(

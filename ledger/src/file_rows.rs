@@ -52,7 +52,7 @@ impl FileRows {
     }
 
     /// The rows that are there although they were not read: before the first, or behind the last one. What was read
-    /// of an open file is not known yet, and of a truncated one at least as much as its totals says.
+    /// of an open file is not known yet, and of a truncated one at least what its totals say.
     pub fn beyond(&self) -> RowSet {
         let last = if self.totals.state == "finished" { self.totals.rows_read } else { Row::MAX };
         let outside =

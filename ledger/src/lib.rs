@@ -2,7 +2,7 @@
 
 mod error;
 mod connect; // a URL -> a connection with the settings that delivery needs
-mod session; // a connection, and whether its server process still knows it
+mod session; // a connection, and whether its server process is still there
 mod sqlstate; // an error -> what to do about it
 mod migrate; // an empty database -> the schema
 
@@ -12,7 +12,7 @@ pub mod rollback; // a database that has lost what it had committed
 pub mod file_totals; // control totals of files, and throughput
 pub mod file_rows; // which rows of a file are in the tables
 pub mod row_outcomes; // the table in which each row ended
-pub mod row_history; // all that is known of one row
+pub mod row_history; // all that the database has about one row
 pub mod rejects; // rows of corrupt_records
 pub mod replicas; // what each replica has written lately
 pub mod commits; // when rows were committed

@@ -22,43 +22,33 @@ pub enum OnRollback {
     Continue,
 }
 
-/// How it is known that the database has lost commits.
+/// Evidence that the database has lost commits.
 #[derive(Debug, thiserror::Error)]
 pub enum Rollback {
-    /// Messages were acknowledged that it knows nothing of.
+    /// Messages were acknowledged that it does not have.
     #[error(
         "the database has gone back: it has what was committed up to message {committed} of stream {STREAM}, but \
          messages up to {acknowledged} were acknowledged; run `millrace heal`"
     )]
     Behind {
-        /// The last message of which it knows; 0 for none.
+        /// The last message that it has; 0 for none.
         committed: u64,
         /// The last message before which there is none that was not acknowledged.
         acknowledged: u64,
     },
-    /// Messages are lost, and a healing could not account for all of them.
+    /// Messages are lost, and a healing could not find out which rows they held.
     #[error(
         "the database has gone back: messages {first} to {last} of stream {STREAM} were acknowledged and are lost, and \
          not every file was held against its checkpoint since; run `millrace heal` on the machine of each producer"
     )]
-    Unaccounted {
-        /// The first of them.
-        first: i64,
-        /// The last of them.
-        last: i64,
-    },
+    Unaccounted { first: i64, last: i64 },
     /// A batch is not there any more.
     #[error(
         "the database has gone back: batch {batch} had committed and is not there any more; run `millrace heal`"
     )]
-    Lost {
-        /// Its id.
-        batch: i64,
-    },
-    /// It only follows another server, and may be late.
+    Lost { batch: i64 },
     #[error("this PostgreSQL is a standby that may be late")]
     Standby,
-    /// It does not answer.
     #[error("failed to look for what was committed before")]
     Database(#[from] sqlx::Error),
 }

@@ -1,4 +1,4 @@
-//! All that the database knows of one row: its table, the batch that brought it, and other rows with the id of its event.
+//! All that the database has about one row: its table, the batch that brought it, and other rows with the id of its event.
 //!
 //! An event id or an origin enters, a [`RowHistory`] leaves. Everything is read in one snapshot.
 

@@ -14,7 +14,7 @@ const READ: &str = "read the rows of the tables";
 /// One row in one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowOutcome {
-    /// `None` for rows that somebody else has inserted.
+    /// `None` for rows that something else has inserted.
     pub file_id: Option<i64>,
     /// Its number in the file, from 1.
     pub row: Option<i64>,
@@ -33,7 +33,7 @@ pub enum Table {
         /// The id of the event that it repeats.
         event_id: Uuid,
         content: String,
-        /// Whether they are said to differ from those of the event.
+        /// Whether it is recorded as different from the event.
         differs: bool,
     },
     /// The bytes of the row.

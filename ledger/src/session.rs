@@ -32,7 +32,7 @@ enum BackendStatus {
     },
     /// The process has ended, or the server cannot be reached.
     Lost,
-    /// The server answers, but does not say (it may be out of connections).
+    /// The server answers, but with an error (it may be out of connections).
     Unknown,
 }
 

@@ -11,6 +11,6 @@ pub(super) fn wrong_part(filter: &str) -> Option<&str> {
             .any(|level| level.eq_ignore_ascii_case(word))
     };
     let is_word = |part: &&str| !part.contains(['=', '[', ']', '{', '}', '"']);
-    let word = filter.split(',').map(str::trim).filter(is_word).find(|word| !is_level(word));
-    word.or_else(|| EnvFilter::try_new(filter).is_err().then_some(filter))
+    let wrong = filter.split(',').map(str::trim).filter(is_word).find(|word| !is_level(word));
+    wrong.or_else(|| EnvFilter::try_new(filter).is_err().then_some(filter))
 }

@@ -40,31 +40,19 @@ pub const FILE: &str = "millrace.toml";
 pub struct Config {
     /// Where landing, archive, checkpoints and the private services' state live.
     pub data_dir: PathBuf,
-    /// Logs.
     pub log: Log,
-    /// The broker.
     pub nats: Nats,
-    /// The database.
     pub database: Database,
-    /// The stream `EVENTS`.
     pub stream: Stream,
-    /// Reading files.
     pub tail: Tail,
-    /// Publishing rows.
     pub publish: Publish,
-    /// What a valid event is.
     pub events: Events,
     /// How files map to the event; the first that fits a file's name is taken, a built-in one comes last.
     pub source: Vec<Source>,
-    /// Making files.
     pub generate: Generate,
-    /// What one transaction holds.
     pub batch: Batch,
-    /// Taking messages off the stream.
     pub consumer: Consumer,
-    /// Ending.
     pub shutdown: Stopping,
-    /// Answers to whoever asks whether a process is alive or ready.
     pub health: Health,
     /// The private services of `millrace up`.
     pub sandbox: Programs,
@@ -95,7 +83,6 @@ impl Default for Config {
 /// A checked configuration together with where each value came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The values.
     pub config: Config,
     figment: Figment,
 }
@@ -148,17 +135,14 @@ impl Config {
         self.database.url.as_ref().map(|_| ()).ok_or_else(|| Problem::new(missing))
     }
 
-    /// Where files land.
     pub fn landing_dir(&self) -> PathBuf {
         self.tail.landing_dir.clone().unwrap_or_else(|| self.data_dir.join("landing"))
     }
 
-    /// Where finished files go.
     pub fn archive_dir(&self) -> PathBuf {
         self.tail.archive_dir.clone().unwrap_or_else(|| self.data_dir.join("archive"))
     }
 
-    /// Where the tailer remembers how far it has come.
     pub fn checkpoint_dir(&self) -> PathBuf {
         self.tail.checkpoint_dir.clone().unwrap_or_else(|| self.data_dir.join("checkpoints"))
     }

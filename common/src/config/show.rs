@@ -19,7 +19,7 @@ pub(super) fn hide<S: Serializer>(secret: &Option<SecretString>, serializer: S) 
 }
 
 impl Loaded {
-    /// Prints what [`Loaded::show`] says: `--print-config` asks for nothing else.
+    /// Prints [`Loaded::show`]: all that `--print-config` asks for.
     pub fn print(&self) -> Exit {
         print_text(self.show().trim_end());
         Exit::Ok
@@ -56,7 +56,7 @@ impl Loaded {
     }
 }
 
-/// figment knows where a list comes from, but not where its entries do.
+/// figment stores where a list comes from, but not where its entries do.
 pub(super) fn root(key: &str) -> &str {
     if key.starts_with("source.") { "source" } else { key }
 }

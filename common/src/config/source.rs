@@ -26,7 +26,7 @@ pub struct Source {
     pub columns: BTreeMap<String, String>,
     /// Event types besides the built-in ones, or `"any"`, which also switches the built-in aliases off.
     pub types: Option<EventTypes>,
-    /// The file's word for an event type on the left, the type on the right.
+    /// The file's value of an event type on the left, the type on the right.
     pub type_aliases: BTreeMap<String, String>,
     /// Whether a column of these files is the id of the event.
     pub event_id: bool,
@@ -106,10 +106,10 @@ impl<'de> Deserialize<'de> for EventTypes {
                 f.write_str("\"any\" or a list of event types such as [\"search\", \"refund\"]")
             }
 
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<EventTypes, E> {
-                match word {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<EventTypes, E> {
+                match text {
                     "any" => Ok(EventTypes::Any),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
                 }
             }
 

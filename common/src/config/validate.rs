@@ -1,4 +1,4 @@
-//! What a type cannot say about a value: ranges, and values that must fit each other.
+//! What types cannot check of a value: ranges, and values that must fit each other.
 
 use std::ops::RangeInclusive;
 
@@ -106,12 +106,11 @@ fn of_source(index: usize, source: &Source, events: &Events) -> Option<(String, 
     let key = |name: &str| format!("source.{index}.{name}");
     let columns = source.columns.keys().find_map(|column| unknown_column(&key("columns"), column));
     let ids = source.id_from.iter().find_map(|column| unknown_column(&key("id_from"), column));
-    let ascii = [("delimiter", source.delimiter), ("comment", source.comment)].into_iter().find_map(
-        |(name, sign)| {
-            let wrong = sign.is_some_and(|sign| !sign.is_ascii() || matches!(sign, '"' | '\n' | '\r'));
+    let ascii =
+        [("delimiter", source.delimiter), ("comment", source.comment)].into_iter().find_map(|(name, c)| {
+            let wrong = c.is_some_and(|c| !c.is_ascii() || matches!(c, '"' | '\n' | '\r'));
             wrong.then(|| (key(name), "must be one ASCII character and no quote or line end".to_owned()))
-        },
-    );
+        });
     let decimal = (!matches!(source.decimal, '.' | ','))
         .then(|| (key("decimal"), format!("= \"{}\" is not known; write \".\" or \",\"", source.decimal)));
     let files = glob::Pattern::new(&source.files)

@@ -31,14 +31,13 @@ pub struct Ask {
 /// Why the answer is not yes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody there, or nobody who speaks in time.
+    /// No answer, or none in time.
     #[error("no {service} answers at {at}")]
     Silent {
         /// Who was asked.
         service: &'static str,
         /// Where.
         at: SocketAddr,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
@@ -82,7 +81,7 @@ impl Ask {
         flags.set("health.port", "--port", self.port);
     }
 
-    /// Asks; says yes on standard output.
+    /// Asks, and prints a positive answer on standard output.
     pub async fn execute(self, config: &config::Health, service: Service) -> anyhow::Result<Exit> {
         if !config.enabled {
             let line = "health.enabled is false, so nobody answers; set it to true";

@@ -49,7 +49,7 @@ impl Service {
     }
 }
 
-/// What the parts of a process say of themselves. Clones share it.
+/// What the parts of a process report. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Parts>);
 
@@ -122,7 +122,7 @@ impl Health {
         need
     }
 
-    /// Something that can be looked up whenever somebody asks.
+    /// Something that can be looked up at each request.
     pub fn require(&self, what: &'static str, is_met: impl Fn() -> bool + Send + Sync + 'static) {
         lock(&self.0.needs).push(Requirement { what, is_met: Box::new(is_met) });
     }
@@ -139,7 +139,6 @@ impl Health {
 }
 
 impl Need {
-    /// Says whether it is there.
     pub fn set(&self, is_met: bool) {
         self.0.store(is_met, Ordering::Relaxed);
     }

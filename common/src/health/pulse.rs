@@ -22,7 +22,7 @@ impl Pulse {
         self.0.last_ms.store(self.0.now_ms(), Ordering::Relaxed);
     }
 
-    /// The stage has something to do. Unlike [`Pulse::beat`] this is no progress: said again and again, it counts from
+    /// The stage has something to do. Unlike [`Pulse::beat`] this is no progress: called again and again, it counts from
     /// the first time.
     pub fn work(&self) {
         let turns = &self.0;
@@ -45,7 +45,7 @@ impl Drop for Pulse {
 pub(super) struct Turns {
     pub(super) stage: &'static str,
     limit: Duration,
-    /// Whether a service that it needs is known to be away: what waits for that is not stuck.
+    /// Whether a service that it needs is away: a stage that waits for that is not stuck.
     is_excused: Box<dyn Fn() -> bool + Send + Sync>,
     since: Instant,
     /// Milliseconds after `since`, or [`RESTS`].

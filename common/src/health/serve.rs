@@ -1,4 +1,4 @@
-//! Answers `/healthz` and `/readyz` on one port a process: 200 for yes, 503 for no, with a word on why.
+//! Answers `/healthz` and `/readyz` on one port a process: 200 for yes, 503 for no, with the reason.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -20,7 +20,6 @@ use crate::config;
 /// How many ports are tried before a process goes without one.
 const PORTS: u16 = 64;
 
-/// Why nobody can be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is not this machine's, or the port not allowed.
@@ -30,7 +29,7 @@ pub enum Error {
 
 /// A server at work; dropping it ends it.
 #[derive(Debug)]
-#[must_use = "nobody is answered any more when this is dropped"]
+#[must_use = "answering ends when this is dropped"]
 pub struct Serving {
     /// Where it listens.
     pub at: SocketAddr,
@@ -49,7 +48,7 @@ pub(super) struct Answer {
     pub(super) missing: Vec<String>,
 }
 
-/// Starts to answer, unless configuration says that nobody is to be answered. A taken port gives way to the next free
+/// Starts to answer, unless configuration disables it. A taken port gives way to the next free
 /// one, so that any number of processes can run beside each other.
 pub async fn serve(
     config: &config::Health,
@@ -61,7 +60,7 @@ pub async fn serve(
     }
     let wanted = SocketAddr::new(config.address, config.port.unwrap_or(service.port()));
     let Some(listener) = listen(wanted).await? else {
-        tracing::warn!(address = %wanted, tried = PORTS, "no port for health is free; nobody is answered");
+        tracing::warn!(address = %wanted, tried = PORTS, "no port for health is free; requests for it are not answered");
         return Ok(None);
     };
     let at = listener.local_addr().map_err(|error| Error::Listen(wanted, error))?;
@@ -105,8 +104,8 @@ async fn readyz(State((service, health)): State<(Service, Health)>) -> impl Into
 fn answer(service: Service, stuck: Vec<&str>, missing: Vec<&str>) -> impl IntoResponse + use<> {
     let is_yes = stuck.is_empty() && missing.is_empty();
     let status = if is_yes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let words = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
-    let answer = Answer { service: service.name().to_owned(), stuck: words(stuck), missing: words(missing) };
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    let answer = Answer { service: service.name().to_owned(), stuck: owned(stuck), missing: owned(missing) };
     let json = serde_json::to_string(&answer).unwrap_or_default();
     (status, [(CONTENT_TYPE, "application/json")], json)
 }

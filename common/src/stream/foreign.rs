@@ -1,4 +1,4 @@
-//! A stream of our name that somebody else made or changed. Its configuration enters, the differences that would lose
+//! A stream of our name that someone else created or changed: its configuration enters, the differences that would lose
 //! rows, or let them wait for ever, leave.
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};

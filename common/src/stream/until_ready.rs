@@ -27,7 +27,7 @@ pub async fn until_ready<T, E: Classify + From<Error>, A: Future<Output = Result
                 biased;
                 answer = answer => answer,
                 Ok(()) = denied.changed() => {
-                    Err(Error::Denied { word: denied.borrow().clone().unwrap_or_default() }.into())
+                    Err(Error::Denied { reason: denied.borrow().clone().unwrap_or_default() }.into())
                 }
                 () = soon_after(shutdown) => Err(Error::Stopped.into()),
             }

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::printable::{Printable, json_escaped};
 use crate::secrets::{self, By};
 
-/// The crates whose lines hold no secret: they know which values are.
+/// The crates whose lines hold no secret: they never log one.
 const OURS: [&str; 6] = ["common", "producer", "consumer", "sandbox", "cli", "millrace"];
 
 /// What a line looks like.

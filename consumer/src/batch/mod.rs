@@ -36,13 +36,13 @@ pub(crate) struct Batch {
     pub(crate) corrupt: Vec<Corrupt>,
     /// Rejected rows that others take the place of, whatever becomes of those.
     pub(crate) replacements: Vec<Replacement>,
-    /// The newest of each file.
-    pub(crate) accounts: BTreeMap<FileId, FileMessage>,
+    /// The newest totals of each file.
+    pub(crate) totals: BTreeMap<FileId, FileMessage>,
     /// How many messages it was made of.
     pub(crate) messages: usize,
-    /// Where to acknowledge the messages of the stream's latest life.
+    /// Where to acknowledge the messages of the stream's latest incarnation.
     pub(crate) replies: Vec<Reply>,
-    /// The first message and the last, of the stream's latest life where there are two.
+    /// The first and the last message, of the stream's latest incarnation where there are two.
     pub(crate) first: StreamPosition,
     pub(crate) last: StreamPosition,
     /// When the first message was taken off the stream, in microseconds since 1970.
@@ -64,7 +64,7 @@ impl Batch {
             rows: Vec::with_capacity(deliveries.len()),
             corrupt: Vec::new(),
             replacements: Vec::new(),
-            accounts: BTreeMap::new(),
+            totals: BTreeMap::new(),
             messages: deliveries.len(),
             replies: Vec::with_capacity(deliveries.len()),
             first: last.unwrap_or_default(),
@@ -75,7 +75,7 @@ impl Batch {
         for Delivery { position, reply, fetched_us, decoded } in deliveries {
             batch.fetched_us = batch.fetched_us.min(fetched_us);
             if position.stream_created == batch.last.stream_created {
-                // One of an earlier life would acknowledge another message.
+                // One of an earlier incarnation would acknowledge another message.
                 batch.replies.extend(reply);
                 batch.first = batch.first.min(position);
             }
@@ -92,17 +92,17 @@ impl Batch {
                     batch.replacements.extend(both.map(|(rejected, by)| Replacement { rejected, by }));
                     batch.corrupt.push(*record);
                 }
-                Decoded::Account(account) => batch.take_account(*account),
+                Decoded::Totals(totals) => batch.take_totals(*totals),
             }
         }
         batch.rows.sort_unstable_by_key(|row| (row.event_id, row.origin));
         batch
     }
 
-    fn take_account(&mut self, account: FileMessage) {
-        let known = self.accounts.get(&account.file_id).map(|known| known.revision);
-        if known.is_none_or(|known| known <= account.revision) {
-            self.accounts.insert(account.file_id, account);
+    fn take_totals(&mut self, totals: FileMessage) {
+        let earlier = self.totals.get(&totals.file_id).map(|earlier| earlier.revision);
+        if earlier.is_none_or(|earlier| earlier <= totals.revision) {
+            self.totals.insert(totals.file_id, totals);
         }
     }
 }

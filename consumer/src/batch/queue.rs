@@ -38,7 +38,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Waits for room. `false` when nobody takes batches any more.
+    /// Waits for room. `false` when all writers have ended.
     pub(crate) async fn put(&self, delivery: Delivery) -> bool {
         let bytes = u32::try_from(weight(&delivery, self.largest)).unwrap_or(u32::MAX);
         let Ok(permits) = self.budget.acquire_many(bytes).await else { return false };
@@ -58,7 +58,7 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// What is queued, as soon as there is something; `None` when nothing will come any more.
+    /// What is queued, as soon as there is something; `None` at the end of the queue.
     pub(crate) async fn next(&self, shutdown: &Shutdown) -> Option<Batch> {
         let mut receiver = self.receiver.lock().await;
         let mut taken = Taken::new(&self.limits, receiver.recv().await?);
@@ -150,7 +150,7 @@ fn weight(delivery: &Delivery, largest: usize) -> usize {
     let bytes = match &delivery.decoded {
         Decoded::Event(row) => row.line.capacity(),
         Decoded::Corrupt(record) => record.raw.len(),
-        Decoded::Account(account) => account.path.len(),
+        Decoded::Totals(totals) => totals.path.len(),
     };
     (OVERHEAD + bytes).min(largest)
 }

@@ -120,7 +120,7 @@ async fn the_latest_totals_of_a_file_count_in_whichever_order_they_come() {
     };
     for order in [[1, 2], [2, 1]] {
         let batch = Batch::alone(BatchId::default(), order.map(totals).into());
-        let revisions: Vec<_> = batch.accounts.values().map(|account| account.revision).collect();
+        let revisions: Vec<_> = batch.totals.values().map(|totals| totals.revision).collect();
         assert_eq!(revisions, [2]);
     }
 }

@@ -1,4 +1,4 @@
-//! Tells the closer, from the writers, which files a commit has touched.
+//! From the writers to the closer: which files a commit has touched.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 
-/// Who found it.
+/// Where it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
-    /// The tailer, in the file.
+    /// By the tailer, in the file.
     Producer,
-    /// `decode`, in the message.
+    /// By `decode`, in the message.
     Decode,
-    /// PostgreSQL, in the values.
+    /// By PostgreSQL, in the values.
     Database,
 }
 
@@ -66,14 +66,14 @@ impl Corrupt {
     }
 }
 
-/// The parts of a message that say which row it is, whatever else is wrong with it.
+/// The parts of a message that identify its row, whatever else is wrong with it.
 #[derive(Deserialize)]
 struct OriginOnly {
     file_id: FileId,
     row: i64,
 }
 
-/// The part that says which rejected row it was to take the place of.
+/// The rejected row that it was to replace.
 #[derive(Deserialize)]
 struct ReplacesOnly {
     replaces: Origin,
@@ -85,10 +85,7 @@ pub(super) fn of_message(payload: &[u8], position: StreamPosition, fault: Fault)
         serde_json::from_slice(payload).ok().map(|OriginOnly { file_id, row }| Origin { file: file_id, row });
     let ours = serde_json::from_slice::<VersionOnly>(payload).is_ok();
     let (reason, message) = if origin.is_none() && ours {
-        (
-            Reason::NoOrigin,
-            format!("the message does not say which row of which file it is; {}", fault.message),
-        )
+        (Reason::NoOrigin, format!("the message does not name its file and row; {}", fault.message))
     } else {
         (fault.reason, fault.message)
     };

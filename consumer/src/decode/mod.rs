@@ -1,7 +1,7 @@
 //! Turns a message into what is to be written: a [`Message`] enters, a [`Delivery`] leaves.
 //!
-//! A row is brought into its final form at once, so that the message's memory is free again; a message that makes no
-//! sense becomes a corrupt record, under its row's origin where it says one.
+//! A row is brought into its final form at once, so that the message's memory is free again; a message that cannot be
+//! decoded becomes a corrupt record, under its row's origin where it has one.
 
 mod corrupt;
 mod row;
@@ -21,13 +21,11 @@ use crate::fetch::{Message, Reply};
     "message {sequence} of the stream has format version {found}, this build reads up to {VERSION}; upgrade the consumer"
 )]
 pub struct NewerVersion {
-    /// Its version.
     pub found: u32,
-    /// Its place in the stream.
     pub sequence: u64,
 }
 
-/// One message, understood.
+/// A decoded message.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) position: StreamPosition,
@@ -36,23 +34,23 @@ pub(crate) struct Delivery {
     pub(crate) decoded: Decoded,
 }
 
-/// Where it belongs.
+/// What it is, by the table that it belongs to.
 #[derive(Debug)]
 pub(crate) enum Decoded {
     /// A row for `events`.
     Event(Row),
     /// A record for `corrupt_records`.
     Corrupt(Box<Corrupt>),
-    /// An account for `files`.
-    Account(Box<FileMessage>),
+    /// Totals for `files`.
+    Totals(Box<FileMessage>),
 }
 
-/// Understands a message. Only a newer format is an error; everything else ends in a table.
+/// Decodes a message. Only a newer format is an error; everything else ends in a table.
 pub(crate) fn decode(message: Message) -> Result<Delivery, NewerVersion> {
     let Message { position, reply, subject, payload, fetched_us } = message;
     let understood = match subject.as_str() {
         stream::REJECTED => rejected(&payload, position),
-        stream::FILE => account(&payload),
+        stream::FILE => totals(&payload),
         _ => event(&payload, position),
     };
     let decoded = match understood {
@@ -97,18 +95,18 @@ fn rejected(payload: &[u8], position: StreamPosition) -> Result<(u32, Decoded), 
     Ok((reject.v, Decoded::Corrupt(Box::new(Corrupt::rejected(reject, position)))))
 }
 
-fn account(payload: &[u8]) -> Result<(u32, Decoded), Fault> {
-    let account: FileMessage = serde_json::from_slice(payload)?;
-    let texts = [&account.path, &account.source].into_iter().chain(&account.header);
-    if texts.into_iter().any(|text| text.contains('\0')) || account.delimiter == Some('\0') {
+fn totals(payload: &[u8]) -> Result<(u32, Decoded), Fault> {
+    let totals: FileMessage = serde_json::from_slice(payload)?;
+    let texts = [&totals.path, &totals.source].into_iter().chain(&totals.header);
+    if texts.into_iter().any(|text| text.contains('\0')) || totals.delimiter == Some('\0') {
         return Err(Fault {
             reason: Reason::NulCharacter,
-            message: "the account's path, source or header holds a NUL character".to_owned(),
+            message: "the path, source or header of the file's totals holds a NUL character".to_owned(),
             column: None,
             value: None,
         });
     }
-    Ok((account.v, Decoded::Account(Box::new(account))))
+    Ok((totals.v, Decoded::Totals(Box::new(totals))))
 }
 
 fn newer(found: u32, position: StreamPosition) -> Result<(), NewerVersion> {

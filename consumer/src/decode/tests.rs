@@ -50,8 +50,8 @@ fn rule_versions_are_said() {
 #[test]
 fn rule_versions_are_said_of_every_kind_of_message() {
     let reject = r#"{"v":2,"file_id":7,"row":3,"written_us":0,"byte_start":0,"byte_end":1,"reason":"bad_price","message":"m","raw":"eA==","truncated":false}"#;
-    let account = r#"{"v":2,"file_id":7,"revision":1,"path":"a.csv","source":"s","bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
-    for (subject, body) in [(stream::REJECTED, reject), (stream::FILE, account)] {
+    let totals = r#"{"v":2,"file_id":7,"revision":1,"path":"a.csv","source":"s","bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
+    for (subject, body) in [(stream::REJECTED, reject), (stream::FILE, totals)] {
         let error = decoded(subject, body).unwrap_err();
         assert_eq!((error.found, error.sequence), (2, 42), "{subject}");
         let known = decoded(subject, &body.replace("\"v\":2", "\"v\":1")).unwrap();
@@ -92,7 +92,7 @@ fn a_reject_keeps_what_the_producer_found_and_a_nul_in_it_is_shown() {
 #[test]
 fn totals_that_postgresql_cannot_store_are_kept_as_a_corrupt_record() {
     let body = r#"{"v":1,"file_id":7,"revision":1,"path":"a.csv","source":"s","delimiter":";","header":["id"],"bytes":1,"state":"open","rows_read":0,"published":0,"rejected":0}"#;
-    assert!(matches!(decoded(stream::FILE, body).unwrap(), Decoded::Account(_)));
+    assert!(matches!(decoded(stream::FILE, body).unwrap(), Decoded::Totals(_)));
     for (part, with_nul) in [
         ("a.csv", r"a\u0000"),
         (r#""s""#, r#""\u0000""#),

@@ -11,8 +11,8 @@ use common::stream::{self, DURABLE, Durable, StreamPosition};
 
 use super::Error;
 
-/// Makes the durable where it is missing, and changes what may be changed. Gives the stream's life, and up to where in
-/// it everything was acknowledged.
+/// Creates the durable where it is missing, and changes what may be changed. Returns the position up to which everything
+/// was acknowledged.
 pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> Result<StreamPosition, Error> {
     let (stream, incarnation) = stream::open(jetstream, &config.stream).await?;
     let needed = pull::Config {
@@ -50,8 +50,8 @@ pub(super) async fn ensure(jetstream: &jetstream::Context, config: &Config) -> R
     Ok(StreamPosition::new(incarnation.created, Durable::from(&info).acknowledged))
 }
 
-/// What of a durable that is there would skip rows, or deliver something else than rows, each as "what there is, what is
-/// needed". None of it can be changed without skipping what it has passed over so far.
+/// The settings of an existing durable that would skip rows, or deliver something else than rows, each as "what there is,
+/// what is needed". None of them can be changed without skipping what it has passed over so far.
 fn differences(found: &consumer::Config) -> Vec<String> {
     let mut differences = Vec::new();
     let mut differs = |setting: &str, found: String, needed: &str| {
@@ -96,7 +96,7 @@ fn differences(found: &consumer::Config) -> Vec<String> {
 
 fn refused(error: ConsumerError) -> Error {
     match error.into() {
-        stream::Error::Stream(word) => Error::Durable(word),
+        stream::Error::Stream(source) => Error::Durable(source),
         other => Error::Stream(other),
     }
 }

@@ -1,7 +1,7 @@
 //! Takes messages off the stream's durable consumer: the broker enters, [`Message`]s leave.
 //!
-//! Whatever breaks the subscription (a lost connection, a deleted durable, a broker that starts anew) is mended
-//! here, with one line when it begins and one when it ends.
+//! A subscription that breaks (by a lost connection, a deleted durable, a restarted broker) is replaced here, with one
+//! log line when the outage begins and one when it ends.
 
 mod durable;
 mod ack_subject;
@@ -21,10 +21,10 @@ use common::{Classify, Clock, ErrorClass, Outage, Shutdown};
 
 use pull::{Pull, Pulled};
 
-/// For how long messages may wait in the stream while none comes. To set up stream and durable takes seconds.
+/// How long messages may wait in the stream while none comes. Setting up stream and durable takes seconds.
 const WITHOUT_MESSAGE: Duration = Duration::from_mins(2);
 
-/// Why no messages can be had.
+/// Why no messages can be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stream is not there and cannot be made.
@@ -33,7 +33,7 @@ pub enum Error {
     /// The durable is not there and cannot be made.
     #[error("failed to set up the durable consumer {}", stream::DURABLE)]
     Durable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Someone else made a durable of that name.
+    /// A durable of that name was created by someone else.
     #[error(
         "the durable consumer {} is not as Millrace needs it: {differences}; delete it (nats consumer rm {} {}): it is \
          made again, and rows that were read before are recognised and not written again",
@@ -41,10 +41,7 @@ pub enum Error {
         stream::STREAM,
         stream::DURABLE
     )]
-    Foreign {
-        /// What there is and what is needed.
-        differences: String,
-    },
+    Foreign { differences: String },
     /// The subscription broke.
     #[error(transparent)]
     Pull(#[from] pull::Error),
@@ -91,7 +88,7 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Makes stream and durable where they are missing, and subscribes, as soon as the broker is ready.
+    /// Creates stream and durable where they are missing, and subscribes, as soon as the broker is ready.
     pub(crate) async fn start(
         nats: Nats,
         config: Arc<Config>,
@@ -110,7 +107,7 @@ impl Fetch {
         });
         let acknowledged = acknowledged.await?;
         let pull = Pull::start(&nats).await?;
-        // It is asked for messages when everything else stands.
+        // Messages are requested when everything else is set up.
         pulse.rest();
         is_subscribed.set(true);
         Ok(Self { nats, config, clock, outage, pulse, is_subscribed, acknowledged, pull })
@@ -141,13 +138,13 @@ impl Fetch {
                         return Ok(Some(message));
                     }
                 }
-                Ok(Pulled::Reconnected) => self.look_again(shutdown).await?,
-                Err(error) => self.mend(&error, shutdown).await?,
+                Ok(Pulled::Reconnected) => self.set_up_again(shutdown).await?,
+                Err(error) => self.resubscribe(&error, shutdown).await?,
             }
         }
     }
 
-    /// `None` for what did not come from a stream, which an inbox cannot refuse.
+    /// `None` for a message that did not come from a stream, which an inbox cannot refuse.
     fn message(&self, message: async_nats::Message) -> Option<Message> {
         let reply = message.reply.as_ref()?;
         let sequence = ack_subject::stream_sequence(reply)?;
@@ -161,19 +158,19 @@ impl Fetch {
         })
     }
 
-    /// Subscribes anew as soon as the broker is ready.
-    async fn mend(&mut self, error: &pull::Error, shutdown: &Shutdown) -> Result<(), Error> {
+    /// Subscribes again as soon as the broker is ready.
+    async fn resubscribe(&mut self, error: &pull::Error, shutdown: &Shutdown) -> Result<(), Error> {
         self.outage.failed(error);
         self.is_subscribed.set(false);
-        self.look_again(shutdown).await?;
+        self.set_up_again(shutdown).await?;
         self.pull = Pull::start(&self.nats).await?;
         self.is_subscribed.set(true);
         Ok(())
     }
 
-    /// Makes stream and durable where the broker has lost them, and takes over which life of the stream this is.
-    /// When `shutdown` drains meanwhile, it is left as it is.
-    async fn look_again(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
+    /// Creates stream and durable where the broker has lost them, and stores which incarnation of the stream this is.
+    /// When `shutdown` drains meanwhile, everything is left as it is.
+    async fn set_up_again(&mut self, shutdown: &Shutdown) -> Result<(), Error> {
         let set_up = until_ready(&self.nats, &self.outage, shutdown, || {
             self.pulse.beat();
             Box::pin(durable::ensure(&self.nats.jetstream, &self.config))

@@ -27,7 +27,7 @@ const BYTES: usize = 2 << 20;
 const SUBJECTS: usize = 16 << 10;
 const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// When no message has come for so long, the durable is looked at.
+/// When no message has come for so long, the state of the durable is read.
 const IDLE: Duration = Duration::from_secs(2);
 /// When nothing has come for so long, nothing is on its way.
 const QUIET: Duration = Duration::from_millis(100);
@@ -36,18 +36,14 @@ const QUIET: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No JetStream, or no such durable.
-    #[error("nobody answers for the durable consumer {DURABLE}")]
+    #[error("there is no answer for the durable consumer {DURABLE}")]
     NobodyAnswers,
     /// Neither messages nor heartbeats.
     #[error("neither messages nor heartbeats came for {} s", (2 * HEARTBEAT).as_secs())]
     Silence,
     /// A request was lost on its way.
-    #[error("{pending} messages wait, and the broker knows of nobody who has asked for them")]
-    Stalled {
-        /// So many.
-        pending: u64,
-    },
-    /// The broker's word.
+    #[error("{pending} messages wait, and the broker has no request for them")]
+    Stalled { pending: u64 },
     #[error("the broker ended the subscription: {0}")]
     Ended(String),
     /// The connection is closed for good.
@@ -55,12 +51,12 @@ pub enum Error {
     Closed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What there is to hear.
+/// What comes from the broker.
 #[derive(Debug)]
 pub(super) enum Pulled {
     /// The next message.
     Message(Message),
-    /// The connection is another one, perhaps to a broker that has lost stream or durable. Nothing is asked for yet.
+    /// The connection is a new one, perhaps to a broker that has lost stream or durable. Nothing is requested on it yet.
     Reconnected,
 }
 
@@ -73,8 +69,8 @@ pub(super) struct Pull {
     reply_to: String,
     /// Messages that were asked for and have not come.
     outstanding: usize,
-    /// Bytes that the only request may still bring; `None` where requests overlap. The broker says nothing when a message
-    /// fits exactly what is left, and sends none of the messages that are still outstanding (nats-server,
+    /// Bytes that the only request may still bring; `None` where requests overlap. The broker sends no status when
+    /// a message fits exactly what is left, and none of the messages that are still outstanding (nats-server,
     /// `server/consumer.go`, `nextWaiting`).
     bytes_left: Option<usize>,
     connected: watch::Receiver<u64>,
@@ -182,7 +178,7 @@ impl Pull {
         Ok(())
     }
 
-    /// Whether it is a message of the stream; otherwise the broker says how a request fares.
+    /// Whether it is a message of the stream, and not the status of a request.
     fn is_data(&mut self, message: &Message) -> Result<bool, Error> {
         let description = || message.description.clone().unwrap_or_default();
         match message.status {
@@ -197,12 +193,12 @@ impl Pull {
             Some(StatusCode::IDLE_HEARTBEAT) => Ok(false),
             Some(StatusCode::NO_RESPONDERS) => Err(Error::NobodyAnswers),
             Some(StatusCode::TIMEOUT | StatusCode::REQUEST_TERMINATED) => {
-                let said = description();
-                if said == "Consumer Deleted"
-                    || said.starts_with("Consumer is push")
-                    || said.starts_with("Exceeded")
+                let status = description();
+                if status == "Consumer Deleted"
+                    || status.starts_with("Consumer is push")
+                    || status.starts_with("Exceeded")
                 {
-                    return Err(Error::Ended(said));
+                    return Err(Error::Ended(status));
                 }
                 let unfilled = message.headers.as_ref().and_then(unfilled).unwrap_or(self.outstanding);
                 self.outstanding = self.outstanding.saturating_sub(unfilled);

@@ -1,11 +1,10 @@
-//! Whether messages wait in vain: they are there, and nobody's request for them is.
+//! Whether messages wait although a request for them was sent: the request was lost.
 
 use common::stream::Durable;
 
-/// How often in a row that has to be seen: between two requests nobody waits for a moment.
+/// How often in a row that has to be so: between two requests there is none for a moment.
 const CERTAIN: u32 = 2;
 
-/// What the looks so far say.
 #[derive(Debug, Default)]
 pub(super) struct Stall {
     in_a_row: u32,

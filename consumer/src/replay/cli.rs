@@ -45,7 +45,7 @@ pub struct Replay {
     /// Messages a second, so that live rows go first.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Tell what would be inserted, skipped and in conflict, by type and day; write nothing.
+    /// Count what would be inserted, skipped and in conflict, by type and day; write nothing.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -54,7 +54,7 @@ pub struct Replay {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '-' || sign == '_';
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !text.is_empty() && text.len() <= 64 && text.chars().all(is_plain) {
         return Ok(text.to_owned());
     }
@@ -62,7 +62,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 impl Replay {
-    /// Replays, and says what became of it.
+    /// Replays, and prints the result.
     pub async fn execute(self, config: &Config, shutdown: Shutdown) -> anyhow::Result<Exit> {
         let position = ReplayProgress::default();
         let (dry_run, json) = (self.dry_run, self.json);
@@ -75,7 +75,7 @@ impl Replay {
                 Ok((Box::pin(run(config, options, &position, shutdown)).await?, None))
             }
         };
-        let (report, outcomes) = watched(&position, Box::pin(work)).await.map_err(wrong_use)?;
+        let (report, outcomes) = with_progress(&position, Box::pin(work)).await.map_err(wrong_use)?;
         // The rest of a replay that was cut may hold nothing more.
         if report.messages == 0 && report.resumed_at.is_none() {
             let Report { first_sequence, last_sequence, .. } = report;
@@ -84,12 +84,11 @@ impl Replay {
         match (json, outcomes) {
             (true, outcomes) => print_json(&as_json(&report, outcomes.as_deref()))?,
             (false, Some(outcomes)) => print_outcomes(&report, &outcomes),
-            (false, None) => tell(&report),
+            (false, None) => print_report(&report),
         }
         Ok(Exit::Ok)
     }
 
-    /// Whether it only tells what would be.
     pub fn is_dry_run(&self) -> bool {
         self.dry_run
     }
@@ -108,7 +107,7 @@ impl Replay {
     }
 }
 
-/// What was asked for cannot be had in these words.
+/// An error of the options is a wrong use.
 fn wrong_use(error: Error) -> anyhow::Error {
     match error {
         Error::NoSuchSubject { .. } | Error::NoSuchFile(_) | Error::NoTime | Error::TableExists { .. } => {
@@ -119,7 +118,7 @@ fn wrong_use(error: Error) -> anyhow::Error {
 }
 
 /// Waits for `work`, and shows how far it has come: a bar on a terminal, a line now and then elsewhere.
-async fn watched<T>(position: &ReplayProgress, work: impl Future<Output = T> + Unpin) -> T {
+async fn with_progress<T>(position: &ReplayProgress, work: impl Future<Output = T> + Unpin) -> T {
     let is_terminal = std::io::stderr().is_terminal();
     let target = if is_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target);
@@ -158,7 +157,7 @@ fn begin(report: &Report) -> String {
     )
 }
 
-fn tell(report: &Report) {
+fn print_report(report: &Report) {
     let counts = &report.counts;
     print_line(format_args!(
         "{}: {} inserted, {} there already, {} duplicates and {} corrupt records added",

@@ -72,7 +72,7 @@ pub(crate) enum Error {
         "an unfinished replay {name} is for something else; finish it with the same options, or use another --name"
     )]
     OtherOptions { name: String },
-    #[error("the durable {durable} was made by somebody else; use another --name")]
+    #[error("the durable {durable} was not made by a replay; use another --name")]
     Foreign { durable: String },
     #[error("stopped; the same command goes on from here")]
     Stopped,
@@ -107,7 +107,7 @@ pub(crate) struct Options {
     pub rate: u32,
 }
 
-/// How far a replay has come, for whoever watches it.
+/// How far a replay has come.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayProgress {
     first: AtomicU64,
@@ -124,7 +124,7 @@ impl ReplayProgress {
     }
 }
 
-/// What a replay did.
+/// The result of a replay.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub name: String,
@@ -182,7 +182,7 @@ pub(crate) async fn run(
     Ok(report)
 }
 
-/// Tells what a replay would do, and does nothing.
+/// Counts what a replay would do, and writes nothing.
 pub(crate) async fn preview(
     config: &Config,
     options: Options,
@@ -211,7 +211,7 @@ pub(crate) async fn preview(
     Ok((report, preview.outcomes(options.table.is_some()).await?))
 }
 
-/// Those of `messages` that were asked for, understood; `None` where there are none.
+/// Those of `messages` that were asked for, decoded; `None` where there are none.
 fn batch(
     messages: Vec<crate::fetch::Message>,
     selection: &Selection,

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use super::selection::{Asked, Selection};
 use super::{Error, Options, source, table};
 
-/// A replay that may begin: everything that could refuse it was asked, and nothing was changed.
+/// A replay that may begin: every condition is checked, and nothing is changed.
 pub(super) struct Ready {
     pub(super) nats: Nats,
     pub(super) database: Database,
@@ -26,7 +26,7 @@ pub(super) struct Ready {
     pub(super) session: PgConnection,
 }
 
-/// Asks everything that could refuse the replay.
+/// Checks every condition of the replay.
 pub(super) async fn prepare(
     config: &Config,
     options: &Options,
@@ -64,7 +64,7 @@ pub(super) async fn prepare(
     Ok(Ready { nats, database, stream, name, selection, read, is_cut, session })
 }
 
-/// Settles what is replayed, and refuses what could be nothing.
+/// Determines what is replayed, and refuses an empty selection.
 async fn select(
     stream: &Stream,
     session: &mut PgConnection,
@@ -83,8 +83,8 @@ async fn select(
         Some(file) => Some(files(session, file).await?),
         None => None,
     };
-    // What nobody has settled yet must be settled by the consumers, or it would be missing in the sums of its file. A
-    // table of its own has no sums.
+    // What is not written yet must be written by the consumers, or it would be missing in the totals of its file. A table
+    // of its own has no totals.
     let end = match &asked.into {
         Some(_) => state.last_sequence,
         None => stream::durable(stream).await?.map_or(0, |durable| durable.acknowledged),

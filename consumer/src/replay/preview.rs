@@ -25,7 +25,7 @@ pub(crate) struct OutcomeCounts {
     pub conflicts: i64,
 }
 
-/// A dry run's memory: temporary tables of one connection.
+/// The state of a dry run: temporary tables of one connection.
 #[derive(Debug)]
 pub(super) struct Preview(PgConnection);
 
@@ -40,7 +40,7 @@ impl Preview {
         Ok(Self(connection))
     }
 
-    /// Takes note of what `batch` holds.
+    /// Adds the messages of `batch`.
     pub(super) async fn add(&mut self, batch: &Batch) -> Result<(), Error> {
         self.note(batch).await.map_err(Error::database("take note of messages"))
     }

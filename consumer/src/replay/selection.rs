@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::decode::{Decoded, Delivery};
 
-/// What was asked for, in the words in which it was asked: the same words go on with the same replay.
+/// The options as they were given: the same options continue the same replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub subject: Option<String>,
@@ -25,15 +25,15 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// A name for a replay that was given none: the same for the same words.
+    /// A name for a replay that was given none: the same for the same options.
     pub(super) fn name(&self) -> String {
-        let words = serde_json::to_vec(self).unwrap_or_default();
-        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &words).simple().to_string();
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &json).simple().to_string();
         hash[..8].to_owned()
     }
 
-    /// The subjects to read: rows, and where nothing narrows it to events, rejected rows. Accounts of files are left
-    /// out, since a newer one is always on its way or there.
+    /// The subjects to read: rows, and where nothing narrows it to events, rejected rows. Totals of files are left
+    /// out, since newer ones are in the database or on their way.
     pub(super) fn subjects(&self) -> Vec<String> {
         match &self.subject {
             Some(subject) => vec![subject.clone()],
@@ -79,7 +79,7 @@ impl FromStr for When {
     }
 }
 
-/// What is replayed, settled once: a replay that was cut goes on with the same.
+/// What is replayed, determined once: a replay that was interrupted continues with the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Selection {
     pub(super) asked: Asked,
@@ -107,12 +107,12 @@ impl Selection {
         self.since.zip(self.until).is_some_and(|(since, until)| since >= until)
     }
 
-    /// Whether a message is one of those that were asked for, as far as its content tells.
+    /// Whether a message is one of those that were asked for, by its content.
     pub(super) fn wants(&self, delivery: &Delivery) -> bool {
         let (origin, time) = match &delivery.decoded {
             Decoded::Event(row) => (Some(row.origin), row.event_timestamp()),
             Decoded::Corrupt(record) if self.asked.into.is_none() => (record.origin, None),
-            Decoded::Corrupt(_) | Decoded::Account(_) => return false,
+            Decoded::Corrupt(_) | Decoded::Totals(_) => return false,
         };
         let file_fits = |files: &HashSet<FileId>| origin.is_some_and(|origin| files.contains(&origin.file));
         self.files.as_ref().is_none_or(file_fits)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_words_are_the_same_replay() {
+    fn the_same_options_are_the_same_replay() {
         let purchases = Asked { subject: Some("events.purchase".to_owned()), ..Asked::default() };
         assert_eq!(purchases.name(), purchases.clone().name());
         assert_ne!(purchases.name(), Asked::default().name());

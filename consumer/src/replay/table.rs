@@ -17,9 +17,9 @@ impl FromStr for TableName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let is_plain = |part: &str| {
-            let mut signs = part.chars();
-            signs.next().is_some_and(|sign| sign.is_ascii_lowercase() || sign == '_')
-                && signs.all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_')
+            let mut chars = part.chars();
+            chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
+                && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
                 && part.len() <= 63
         };
         let parts: Vec<&str> = text.split('.').collect();
@@ -49,7 +49,7 @@ impl TableName {
     }
 }
 
-/// Refuses a table that is there already, unless the replay of this name has made it and is gone on with.
+/// Refuses a table that is there already, unless the replay of this name has made it and is continued.
 pub(super) async fn refuse_foreign(
     connection: &mut PgConnection,
     table: &TableName,

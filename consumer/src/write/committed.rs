@@ -19,10 +19,10 @@ use crate::progress::Progress;
 #[must_use = "what is not acknowledged is delivered again"]
 pub(crate) struct Committed {
     replies: Vec<Reply>,
-    /// When the stream was made from which they came.
+    /// When the stream was created from which they came.
     pub(crate) stream_created: DateTime<Utc>,
     pub(crate) counts: Counts,
-    /// The files of which it held rows or accounts.
+    /// The files of which it held rows or totals.
     pub(crate) files: BTreeSet<i64>,
 }
 
@@ -31,7 +31,7 @@ impl Committed {
     pub(super) fn new(batch: Batch, counts: &BatchCounts, clock: Clock, progress: &Progress) -> Self {
         let counts = counts.counts();
         let now_us = clock.micros();
-        // A row that was there before says nothing about how long rows take.
+        // A row that was there before does not show how long rows take.
         let fresh = if counts.redelivered == 0 { &*batch.rows } else { &[] };
         let latencies =
             fresh.iter().map(|row| u64::try_from(now_us.saturating_sub(row.written_us)).unwrap_or(0));
@@ -47,7 +47,7 @@ impl Committed {
         );
         let rows = batch.rows.iter().map(|row| row.origin.file);
         let corrupt = batch.corrupt.iter().filter_map(|record| Some(record.origin?.file));
-        let files = rows.chain(corrupt).chain(batch.accounts.keys().copied()).map(FileId::get).collect();
+        let files = rows.chain(corrupt).chain(batch.totals.keys().copied()).map(FileId::get).collect();
         Self { replies: batch.replies, stream_created: batch.last.stream_created, counts, files }
     }
 

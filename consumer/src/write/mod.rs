@@ -31,7 +31,7 @@ pub(crate) use copy::{INCOMING, copy};
 use path_selector::{Path, PathSelector};
 use transaction::Attempt;
 
-/// The longest attempt, in which a table may be locked or a connection be dead without a word.
+/// How long one attempt may take; a table may be locked meanwhile, or a connection be lost without notice.
 const ATTEMPT: Duration = Duration::from_mins(10);
 
 /// Why a batch cannot be written. Nothing of it is acknowledged.
@@ -47,9 +47,8 @@ pub enum Error {
     /// So many bad rows have one cause, and that is not the rows.
     #[error("PostgreSQL refuses more than half of a batch of {rows} rows, one of them because: {example}")]
     MostlyRefused {
-        /// The batch's rows.
         rows: usize,
-        /// The server's word on the last one that was tried.
+        /// Why the last row was refused.
         example: String,
     },
     /// Asked to stop while the database was away.
@@ -89,8 +88,8 @@ pub(crate) enum Target {
 
 /// What earlier attempts to write a batch have shown.
 #[derive(Debug, Default)]
-struct Known {
-    /// The outcome of one is unknown.
+struct Earlier {
+    /// The outcome of one is unearlier.
     may_have_committed: bool,
     /// A batch of its number is recorded: the same one, or another.
     number_is_taken: bool,
@@ -103,7 +102,7 @@ struct Known {
 pub(crate) struct Writer {
     database: Database,
     session: Option<Session>,
-    /// Of a session that broke; the server may not know that yet.
+    /// Of a session that broke, which the server may not have noticed yet.
     lost: Option<Backend>,
     path_selector: PathSelector,
     replica: Arc<str>,
@@ -149,12 +148,12 @@ impl Writer {
             Target::Other { .. } => Path::Staged,
         };
         let mut backoff = Backoff::new(batch.id.number.unsigned_abs());
-        let mut known = Known::default();
+        let mut earlier = Earlier::default();
         loop {
             self.pulse.beat();
             fault::hang("write").await;
             let tried = Instant::now();
-            let error = match self.attempt(&mut batch, path, &mut known, began_us).await {
+            let error = match self.attempt(&mut batch, path, &mut earlier, began_us).await {
                 Ok(Attempt::Committed(counts)) => {
                     self.database.outage.succeeded_after(tried);
                     self.path_selector.record(counts.has_conflicts());
@@ -172,10 +171,10 @@ impl Writer {
                 Some(Refusal::Conflict | Refusal::BadData | Refusal::TooLarge) if path == Path::Direct => {
                     path = Path::Staged;
                 }
-                Some(Refusal::BatchTaken) => known.number_is_taken = true,
-                Some(Refusal::RecordTaken) => known.record_ids_are_taken = true,
+                Some(Refusal::BatchTaken) => earlier.number_is_taken = true,
+                Some(Refusal::RecordTaken) => earlier.record_ids_are_taken = true,
                 None if error.class() == ErrorClass::Transient => {
-                    known.may_have_committed = true;
+                    earlier.may_have_committed = true;
                     self.lost = self.session.take().map(|session| session.backend).or(self.lost);
                     self.database.outage.failed(&error);
                     if !backoff.wait(shutdown.stopped()).await {
@@ -191,7 +190,7 @@ impl Writer {
         &mut self,
         batch: &mut Batch,
         path: Path,
-        known: &mut Known,
+        earlier: &mut Earlier,
         began_us: i64,
     ) -> Result<Attempt, Error> {
         let unseen = if self.session.is_none() { self.database.last_commit.get() } else { None };
@@ -204,12 +203,12 @@ impl Writer {
             if let Some(last) = unseen {
                 rollback::check_batch(connection, last).await?;
             }
-            if (known.may_have_committed || known.number_is_taken)
+            if (earlier.may_have_committed || earlier.number_is_taken)
                 && let Some(counts) = record::find(connection, batch, &self.replica).await?
             {
                 return Ok(Attempt::Committed(counts));
             }
-            if known.number_is_taken {
+            if earlier.number_is_taken {
                 // By another batch: no attempt under this number can have committed.
                 self.ids.change_to(Run::begin(connection).await?);
                 let (taken, id) = (batch.id, self.ids.next());
@@ -217,12 +216,12 @@ impl Writer {
                     taken = taken.number,
                     used = id.number,
                     "a batch number is taken by another batch, a new one is used; \
-                     the sequence `runs` does not go on where the table `batches` does"
+                     the sequence `runs` is behind the table `batches`"
                 );
                 batch.id = id;
-                known.number_is_taken = false;
+                earlier.number_is_taken = false;
             }
-            if std::mem::take(&mut known.record_ids_are_taken) {
+            if std::mem::take(&mut earlier.record_ids_are_taken) {
                 record::advance_ids(connection).await?;
             }
             let made = record::Made { replica: &self.replica, began_us, target: &self.target };

@@ -1,4 +1,4 @@
-//! What a transaction holds besides rows: corrupt records, accounts of files, and the batch's own record with its
+//! What a transaction holds besides rows: corrupt records, totals of files, and the batch's own record with its
 //! counts by file.
 
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub(super) struct Made<'a> {
     pub(super) target: &'a Target,
 }
 
-/// Keeps corrupt records, each once.
+/// Inserts corrupt records, each once.
 pub(super) async fn corrupt<'a>(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -81,35 +81,35 @@ pub(super) async fn replacements(connection: &mut PgConnection, batch: &Batch) -
     Ok(())
 }
 
-/// Takes over the accounts of files.
-pub(super) async fn accounts(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
-    let accounts = batch.accounts.values();
-    if accounts.len() == 0 {
+/// Stores the totals of files.
+pub(super) async fn totals(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let files = batch.totals.values();
+    if files.len() == 0 {
         return Ok(());
     }
     sqlx::query(include_str!("../../../sql/upsert_files.sql"))
-        .bind(column(&accounts, |account| account.file_id.get()))
-        .bind(column(&accounts, |account| account.revision))
-        .bind(column(&accounts, |account| account.path.as_str()))
-        .bind(column(&accounts, |account| account.source.as_str()))
-        .bind(column(&accounts, |account| account.bytes))
-        .bind(column(&accounts, |account| account.state.to_string()))
-        .bind(column(&accounts, |account| account.rows_read))
-        .bind(column(&accounts, |account| account.published))
-        .bind(column(&accounts, |account| account.rejected))
-        .bind(column(&accounts, header))
-        .bind(column(&accounts, |account| account.delimiter.map(String::from)))
+        .bind(column(&files, |file| file.file_id.get()))
+        .bind(column(&files, |file| file.revision))
+        .bind(column(&files, |file| file.path.as_str()))
+        .bind(column(&files, |file| file.source.as_str()))
+        .bind(column(&files, |file| file.bytes))
+        .bind(column(&files, |file| file.state.to_string()))
+        .bind(column(&files, |file| file.rows_read))
+        .bind(column(&files, |file| file.published))
+        .bind(column(&files, |file| file.rejected))
+        .bind(column(&files, header))
+        .bind(column(&files, |file| file.delimiter.map(String::from)))
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// The column names as JSON, where the account knows them.
-fn header(account: &FileMessage) -> Option<Value> {
-    (!account.header.is_empty()).then(|| account.header.iter().map(String::as_str).collect())
+/// The column names as JSON, where they are known.
+fn header(file: &FileMessage) -> Option<Value> {
+    (!file.header.is_empty()).then(|| file.header.iter().map(String::as_str).collect())
 }
 
-/// Records the batch and its counts. Answers whether one of the rows of `spans` has been settled otherwise before.
+/// Records the batch and its counts. Returns whether one of the rows of `spans` was settled otherwise before.
 pub(super) async fn batch(
     connection: &mut PgConnection,
     batch: &Batch,
@@ -156,7 +156,7 @@ pub(super) async fn batch(
     Ok(batch.rows.iter().any(|row| settled.contains(&(row.origin.file.get(), row.origin.row))))
 }
 
-/// What the batch did, if an earlier attempt of `replica` to write it has committed.
+/// The counts of the batch, if an earlier attempt of `replica` to write it has committed.
 pub(super) async fn find(
     connection: &mut PgConnection,
     batch: &Batch,

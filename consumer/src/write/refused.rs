@@ -10,7 +10,7 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::decode::{Corrupt, Row, Stage};
 
-/// `error` is what PostgreSQL said about this row alone.
+/// `error` is that of this row alone.
 pub(super) fn record(row: &Row, error: &sqlx::Error) -> Corrupt {
     let server = match error {
         sqlx::Error::Database(database) => database.try_downcast_ref::<PgDatabaseError>(),
@@ -41,7 +41,7 @@ fn column(error: &PgDatabaseError) -> Option<&str> {
     error.column().or_else(of_check).or_else(of_context)
 }
 
-/// The message that brought the row, made again from what was kept of it, so that it can be mended and sent again.
+/// The message that brought the row, rebuilt from the row, so that it can be corrected and sent again.
 fn as_message(row: &Row) -> String {
     let mut message = format!(
         "{{\"v\":{VERSION},\"file_id\":{},\"row\":{},\"written_us\":{}",

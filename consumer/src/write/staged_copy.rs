@@ -25,7 +25,7 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
     Ok(())
 }
 
-/// Settles each row of `batch`, and gives those that were refused as records to be kept. With a statement of its own
+/// Settles each row of `batch`, and returns those that were refused as records to be kept. With a statement of its own
 /// for `other`, rows go there and nowhere else.
 pub(super) async fn insert(
     connection: &mut PgConnection,
@@ -72,7 +72,7 @@ pub(super) async fn insert(
 }
 
 /// Whether PostgreSQL accepts `row` without its optional values, so that a limit which it exceeds is due to those and
-/// not to a trigger, say, that fails for every row. Nothing of it stays.
+/// not to a trigger, for example, that fails for every row. Nothing of it stays.
 async fn is_taken_without_values(
     connection: &mut PgConnection,
     batch: BatchId,
@@ -100,30 +100,30 @@ async fn settle(
     other: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     copy(connection, INCOMING, batch, rows).await?;
-    let mut known = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let mut there = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     if let Some(statement) = other {
         let new = count(&by_file(connection, statement).await?);
         // It is not in `events`, so it does not count as the file's.
         counts.file(None).events += new;
-        known -= new;
+        there -= new;
     } else {
         let new: Vec<(i64, i64, i64, i64)> =
             sqlx::query_as(include_str!("../../../sql/insert_new.sql")).fetch_all(&mut *connection).await?;
         for (file, block, bits, rows) in new {
-            known -= rows;
+            there -= rows;
             counts.add_events(file, block, bits, rows);
         }
-        if known > 0 {
+        if there > 0 {
             // A statement of its own: see the file.
             let duplicates = by_file(connection, include_str!("../../../sql/insert_duplicates.sql")).await?;
-            known -= count(&duplicates);
+            there -= count(&duplicates);
             for (file, rows) in duplicates {
                 counts.file(file).duplicates += rows;
             }
         }
     }
     connection.execute(include_str!("../../../sql/clear_incoming.sql")).await?;
-    counts.redelivered += known;
+    counts.redelivered += there;
     Ok(())
 }
 

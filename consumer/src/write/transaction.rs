@@ -76,7 +76,7 @@ async fn write(
     }
     record::corrupt(connection, batch, corrupt.iter().copied(), &mut counts).await?;
     record::replacements(connection, batch).await?;
-    record::accounts(connection, batch).await?;
+    record::totals(connection, batch).await?;
     let settled_before = record::batch(connection, batch, made, &counts, &spans).await?;
     Ok(if settled_before { Attempt::SettledBefore } else { Attempt::Committed(counts) })
 }

@@ -250,7 +250,8 @@ async fn rule_acks_belong_to_an_incarnation() {
         rows.rollback().await.unwrap();
     }
     env.until("select count(*) from events", 11).await;
-    let said = || log.lines("stream was made again; messages of the one before are not acknowledged").len();
+    let said =
+        || log.lines("stream was created again; messages of the one before are not acknowledged").len();
     until("they are passed over, or acknowledged", async || said() > 1 || !taken(&env).await).await;
     assert_eq!(env.unread().await, (5, 0), "rows that are in no table are acknowledged");
     held_later.rollback().await.unwrap();

@@ -64,7 +64,7 @@ async fn messages_that_nobody_waits_for_are_asked_for_anew() {
     env.publish_rows(rows(7, 100)).await;
     env.until("select count(*) from events", 100).await;
     assert_eq!(log.lines("WARN").len(), 1, "{:#?}", log.lines(""));
-    assert_eq!(log.lines("100 messages wait, and the broker knows of nobody").len(), 1);
+    assert_eq!(log.lines("100 messages wait, and the broker has no request for them").len(), 1);
     assert_eq!(log.lines("the subscription is back").len(), 1);
     replica.drain().await;
 }

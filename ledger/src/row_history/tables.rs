@@ -11,7 +11,7 @@ use super::Columns;
 /// What the tables hold of one row.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RowHistory {
-    /// More than one only where somebody else has changed the table.
+    /// More than one only where something else has changed the table.
     pub events: Vec<Written>,
     pub duplicates: Vec<Written>,
     pub corrupt_records: Vec<Corrupt>,
@@ -22,7 +22,7 @@ pub struct RowHistory {
 pub struct Written {
     /// Of a duplicate: the id of the event that it repeats.
     pub event_id: Uuid,
-    /// `None` for a row that somebody else has inserted.
+    /// `None` for a row that something else has inserted.
     pub file_id: Option<i64>,
     pub source_row: Option<Row>,
     pub created_at: DateTime<Utc>,

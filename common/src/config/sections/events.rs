@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::source::EventTypes;
 
-/// What a valid event is; a `[[source]]` may say otherwise for its files.
+/// What a valid event is; a `[[source]]` may override this for its files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Events {
@@ -42,6 +42,6 @@ pub enum UnknownColumns {
     Keep,
     /// They are left out.
     Ignore,
-    /// The file is parked until the mapping is mended.
+    /// The file is parked until the mapping is corrected.
     Park,
 }

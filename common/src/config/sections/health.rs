@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Answers over HTTP to whoever asks whether a process is alive or ready.
+/// Answers over HTTP whether a process is alive or ready.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
-    /// Whether anybody is answered.
+    /// Whether it answers at all.
     pub enabled: bool,
     /// The address to listen on.
     pub address: IpAddr,
     /// The port, or the next free one; 9090 for a producer and 9091 for a consumer by default, 0 for any.
     pub port: Option<u16>,
-    /// For how long a stage may have work and make no progress before a log line and `/healthz` say that it is stuck;
+    /// For how long a stage may have work and make no progress before a log line and `/healthz` report it as stuck;
     /// by default each stage has a limit of its own, from one minute to ten.
     #[serde(with = "humantime_serde")]
     pub stall_after: Option<Duration>,

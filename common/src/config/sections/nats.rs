@@ -15,7 +15,7 @@ pub struct Nats {
     pub url: Option<SecretString>,
     /// A file that holds the password of the user in `url`.
     pub password_file: Option<PathBuf>,
-    /// A credentials file (`.creds`), where the account asks for one.
+    /// A credentials file (`.creds`), where the server's account needs one.
     pub credentials: Option<PathBuf>,
     /// How long one attempt to connect may take.
     #[serde(with = "humantime_serde")]
