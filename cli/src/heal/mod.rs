@@ -20,7 +20,7 @@ use common::stream::StreamPosition;
 use common::{Exit, FileId, Shutdown, fault};
 use ledger::file_rows::FileRows;
 use ledger::repair::{Correction, Gap};
-use producer::heal::{Before, Known, Mode, Progress, Refilled};
+use producer::heal::{DatabaseFile, Mode, Progress, Refilled, Snapshot};
 use sandbox::Services;
 use secrecy::SecretString;
 
@@ -100,12 +100,12 @@ impl<'a> Healing<'a> {
         let mut report = Report::new(self.correct_sums(true).await?);
         fault::point("heal_corrected");
         for _ in 0..ROUNDS {
-            let (before, known) = self.look().await?;
+            let (snapshot, known) = self.look().await?;
             let acknowledged = self.stream.status().await?.acknowledged();
             // Before anything is written behind it, which would hide it.
             self.database.note_gap(acknowledged).await?;
             let mut replica = Replica::new(self.config);
-            let is_new = report.add(Box::pin(self.publish(before, known, &mut replica)).await?);
+            let is_new = report.add(Box::pin(self.publish(snapshot, known, &mut replica)).await?);
             // What was purged by now may have been missed; a later first message says so.
             let first = self.stream.status().await?.incarnation.first_sequence;
             replica.catch_up(&self.stream, &self.line, self.shutdown).await?;
@@ -161,9 +161,9 @@ impl<'a> Healing<'a> {
     /// Looks for everything, and changes nothing.
     async fn rehearse(mut self) -> anyhow::Result<Report> {
         let mut report = Report::rehearsed(self.correct_sums(false).await?);
-        let (before, known) = self.look().await?;
+        let (snapshot, known) = self.look().await?;
         let progress = Arc::new(Progress::default());
-        let missing = Box::pin(self.stream.publish(before, known, Mode::DryRun, progress, self.shutdown));
+        let missing = Box::pin(self.stream.publish(snapshot, known, Mode::DryRun, progress, self.shutdown));
         report.add(until_asked(self.shutdown, missing).await?);
         report.conclude(&self.prove().await?);
         Ok(report)
@@ -177,11 +177,11 @@ impl<'a> Healing<'a> {
 
     /// Where files and stream stand, and then what the database has: in this order nothing that is only late is
     /// missing.
-    async fn look(&mut self) -> anyhow::Result<(Before, Vec<Known>)> {
-        let before = until_asked(self.shutdown, self.stream.look()).await?;
+    async fn look(&mut self) -> anyhow::Result<(Snapshot, Vec<DatabaseFile>)> {
+        let snapshot = until_asked(self.shutdown, self.stream.snapshot()).await?;
         let ledgers = until_asked(self.shutdown, ledger::file_rows::read(self.url)).await?;
         let revisions = self.database.revisions().await?;
-        Ok((before, ledgers.into_iter().map(|ledger| known(ledger, &revisions)).collect()))
+        Ok((snapshot, ledgers.into_iter().map(|ledger| known(ledger, &revisions)).collect()))
     }
 
     async fn prove(&self) -> anyhow::Result<Proof> {
@@ -191,14 +191,14 @@ impl<'a> Healing<'a> {
 
     async fn publish(
         &self,
-        before: Before,
-        known: Vec<Known>,
+        snapshot: Snapshot,
+        known: Vec<DatabaseFile>,
         replica: &mut Replica,
     ) -> anyhow::Result<Vec<Refilled>> {
         self.line.tell("reading the stream for what is missing".to_owned());
         let progress = Arc::new(Progress::default());
         let mut publishing =
-            pin!(self.stream.publish(before, known, Mode::Publish, Arc::clone(&progress), self.shutdown));
+            pin!(self.stream.publish(snapshot, known, Mode::Publish, Arc::clone(&progress), self.shutdown));
         let mut short_of_room = pin!(self.stream.short_of_room());
         let mut tick = tokio::time::interval(EVERY);
         loop {
@@ -230,9 +230,9 @@ async fn until_asked<T, E: Into<anyhow::Error>>(
     }
 }
 
-fn known(ledger: FileRows, revisions: &HashMap<i64, i64>) -> Known {
+fn known(ledger: FileRows, revisions: &HashMap<i64, i64>) -> DatabaseFile {
     let account = ledger.totals;
-    Known {
+    DatabaseFile {
         file_id: FileId::from(account.file_id),
         revision: revisions.get(&account.file_id).copied(),
         rows_read: account.rows_read,

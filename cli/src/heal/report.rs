@@ -43,9 +43,10 @@ struct Healed {
     from_stream: RowSet,
     /// Rows that were published again from the file.
     from_file: RowSet,
-    /// Whether its account was published again.
-    account: bool,
-    /// Rows that nobody has any more.
+    /// Whether its totals were published again.
+    #[serde(rename = "account")]
+    totals: bool,
+    /// Rows that are neither in the database, nor in the stream, nor in a file.
     lost: RowSet,
     /// Why not.
     why: String,
@@ -69,7 +70,7 @@ impl Report {
             known.lost = RowSet::EMPTY;
         }
         for file in refilled {
-            is_new |= file.account || !file.from_stream.is_empty() || !file.from_file.is_empty();
+            is_new |= file.totals || !file.from_stream.is_empty() || !file.from_file.is_empty();
             let file_id = file.file_id.get();
             match self.files.iter_mut().find(|known| known.file_id == file_id) {
                 Some(known) => known.add(file),
@@ -153,7 +154,7 @@ impl Healed {
     fn add(&mut self, more: Refilled) {
         self.from_stream = union(&self.from_stream, &more.from_stream);
         self.from_file = union(&self.from_file, &more.from_file);
-        self.account |= more.account;
+        self.totals |= more.totals;
         (self.lost, self.why) = (more.lost, more.why);
     }
 
@@ -163,13 +164,14 @@ impl Healed {
         let from = |rows: &RowSet, place| {
             (!rows.is_empty()).then(|| format!("{file}: {} {done} from the {place}", named(rows)))
         };
-        let is_only_account = self.account && self.from_stream.is_empty() && self.from_file.is_empty();
+        let are_only_totals = self.totals && self.from_stream.is_empty() && self.from_file.is_empty();
         let lines = [
             from(&self.from_stream, "stream"),
             from(&self.from_file, "file"),
-            is_only_account.then(|| format!("{file}: its account {done}")),
-            (!self.lost.is_empty())
-                .then(|| format!("{file}: {} cannot be had: {}", named(&self.lost), printable(&self.why))),
+            are_only_totals.then(|| format!("{file}: its totals {done}")),
+            (!self.lost.is_empty()).then(|| {
+                format!("{file}: {} cannot be restored: {}", named(&self.lost), printable(&self.why))
+            }),
         ];
         lines.into_iter().flatten().collect()
     }
@@ -182,7 +184,7 @@ impl From<Refilled> for Healed {
             file: file.file,
             from_stream: file.from_stream,
             from_file: file.from_file,
-            account: file.account,
+            totals: file.totals,
             lost: file.lost,
             why: file.why,
         }

@@ -314,7 +314,7 @@ async fn what_nobody_has_any_more_is_named() {
     let healed = bed.run(&["heal"]).await;
     assert_eq!(healed.code, Some(1), "{healed:?}");
     let line =
-        "a.csv: rows 3, 5 cannot be had: the file was deleted when it was closed, as tail.on_close says";
+        "a.csv: rows 3, 5 cannot be restored: the file was deleted when it was closed, as tail.on_close says";
     assert!(healed.out.contains(line) && healed.out.contains("NOT RECONCILED: "), "{healed:?}");
     let json = bed.run(&["heal", "--json"]).await.json();
     assert_eq!(
@@ -365,7 +365,7 @@ async fn lost_rows_of_a_file_that_is_not_finished_are_a_failure() {
     let (head, rest) = text.split_at(text.match_indices(",view,").nth(100).unwrap().0);
     bed.write("in/a.csv", format!("{head}{}", rest.replacen(",view,", ",wiev,", 1)));
     let healed = bed.run(&["heal"]).await;
-    assert!(healed.out.contains("in/a.csv: rows 201-300 cannot be had: "), "{healed:?}");
+    assert!(healed.out.contains("in/a.csv: rows 201-300 cannot be restored: "), "{healed:?}");
     assert_eq!(healed.code, Some(1), "{healed:?}");
 }
 

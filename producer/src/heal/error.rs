@@ -20,8 +20,8 @@ pub enum Error {
     Nats(#[from] nats::Error),
     #[error(transparent)]
     Stream(#[from] stream::Error),
-    #[error("failed to look at the stream {}", stream::STREAM)]
-    Look(#[source] async_nats::Error),
+    #[error("failed to inspect the stream {}", stream::STREAM)]
+    Inspect(#[source] async_nats::Error),
     #[error("failed to read the stream {} at message {sequence}", stream::STREAM)]
     Read {
         sequence: u64,
@@ -44,7 +44,7 @@ pub enum Error {
     Panic(#[from] JoinError),
 }
 
-/// The publisher has ended, and says itself why.
+/// The publisher has ended; its own error is the reason.
 impl From<SendError<Chunk>> for Error {
     fn from(_: SendError<Chunk>) -> Self {
         publish::Error::Closed.into()

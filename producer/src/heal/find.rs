@@ -12,7 +12,7 @@ use crate::file::buffer::Buffer;
 use crate::file::content::Got;
 use crate::file::identity::hash;
 
-/// The file that holds what the checkpoint tells of; the error is a sentence that says why there is none.
+/// The file that the checkpoint is of. The error is the reason why there is none.
 pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, String> {
     let (landing, archive) = (config.landing_dir(), config.archive_dir());
     let places = match &checkpoint.state {
@@ -22,7 +22,7 @@ pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, 
         State::Truncated => {
             return Err("the file was rewritten or removed before it was closed".to_owned());
         }
-        // A crash may have cut the move on either side of it.
+        // A crash may have interrupted the move.
         State::Archived { target } | State::Archiving { target, .. } | State::Copied { target, .. } => {
             [beside(target, &archive), beside(&checkpoint.path, &landing)].concat()
         }
@@ -40,13 +40,13 @@ pub(super) fn find(checkpoint: &Checkpoint, config: &Config) -> Result<PathBuf, 
     Err(why)
 }
 
-/// The path as it was noted, and the same name in the directory that is configured now.
+/// The path, and the same name in the directory that is configured now.
 fn beside(path: &Path, dir: &Path) -> Vec<PathBuf> {
     let named = path.file_name().map(|name| dir.join(name));
     [Some(path.to_owned()), named.filter(|named| named != path)].into_iter().flatten().collect()
 }
 
-/// Whether the file begins, and goes on up to the checkpoint's position, as the one that was read.
+/// Whether the file has the same beginning, and the same bytes before the checkpoint's position, as the one that was read.
 fn holds(path: &Path, checkpoint: &Checkpoint) -> io::Result<bool> {
     if !fs::metadata(path)?.is_file() {
         return Ok(false);

@@ -1,89 +1,89 @@
-//! Which rows of which files are missing: what the database has, and what is on its way there.
+//! Which rows of which files are missing: neither in the database nor in flight.
 
 use std::collections::HashMap;
 
 use common::origin::Row;
 use common::{FileId, Origin, RowSet};
 
-use super::{Known, Refilled};
+use super::{DatabaseFile, Refilled};
 use crate::checkpoint::Checkpoint;
 
-/// All files that anybody knows of.
+/// The files of the database, of checkpoints and of the stream.
 #[derive(Debug)]
 pub(super) struct MissingRows(HashMap<FileId, Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    known: Known,
-    /// The rows that it has, by everyone who counts them.
+    in_database: DatabaseFile,
+    /// The largest number of rows that the database, a checkpoint or a message counts.
     rows: Row,
     from_stream: RowSet,
     from_file: RowSet,
-    account: bool,
+    totals: bool,
     why: Option<String>,
 }
 
 impl MissingRows {
-    pub(super) fn new(known: Vec<Known>) -> Self {
-        Self(known.into_iter().map(|known| (known.file_id, Entry::new(known))).collect())
+    pub(super) fn new(files: Vec<DatabaseFile>) -> Self {
+        Self(files.into_iter().map(|file| (file.file_id, Entry::new(file))).collect())
     }
 
-    /// What the database has of the file of `checkpoint`, whose rows it counts too.
-    pub(super) fn file(&mut self, checkpoint: &Checkpoint) -> &Known {
+    /// What the database has of the file of `checkpoint`. Also counts the rows of the checkpoint.
+    pub(super) fn file(&mut self, checkpoint: &Checkpoint) -> &DatabaseFile {
         let entry = self.entry(checkpoint.file_id);
-        if entry.known.revision.is_none() {
-            entry.known.file = checkpoint.path.display().to_string();
+        if entry.in_database.revision.is_none() {
+            entry.in_database.file = checkpoint.path.display().to_string();
         }
         entry.rows = entry.rows.max(checkpoint.reached.row);
-        &entry.known
+        &entry.in_database
     }
 
-    /// Takes note of an account that is on its way.
+    /// Totals that are in flight.
     pub(super) fn announced(&mut self, file: FileId, revision: i64, rows_read: Row) {
         let entry = self.entry(file);
         entry.rows = entry.rows.max(rows_read);
-        entry.known.revision = entry.known.revision.max(Some(revision));
+        entry.in_database.revision = entry.in_database.revision.max(Some(revision));
     }
 
-    /// As [`MissingRows::announced`]; whether the database lacks it, so that it has to be published again.
-    pub(super) fn lacks_account(&mut self, file: FileId, revision: i64, rows_read: Row) -> bool {
-        let lacks = self.entry(file).known.revision < Some(revision);
+    /// As [`MissingRows::announced`]. Returns whether the database lacks them, so that they have to be published again.
+    pub(super) fn lacks_totals(&mut self, file: FileId, revision: i64, rows_read: Row) -> bool {
+        let lacks = self.entry(file).in_database.revision < Some(revision);
         if lacks {
-            self.entry(file).account = true;
+            self.entry(file).totals = true;
             self.announced(file, revision, rows_read);
         }
         lacks
     }
 
-    /// Takes note of a row that comes by itself.
-    pub(super) fn comes(&mut self, origin: Origin) {
-        self.entry(origin.file).known.present.insert(origin.row);
+    /// A row that will be delivered.
+    pub(super) fn in_flight(&mut self, origin: Origin) {
+        self.entry(origin.file).in_database.present.insert(origin.row);
     }
 
-    /// Whether the row is missing, so that it is to be published again from the stream.
+    /// Returns whether the row is missing, so that it has to be published again from the stream.
     pub(super) fn take_from_stream(&mut self, origin: Origin) -> bool {
         let entry = self.entry(origin.file);
-        entry.known.present.insert(origin.row) && entry.from_stream.insert(origin.row)
+        entry.in_database.present.insert(origin.row) && entry.from_stream.insert(origin.row)
     }
 
     /// The rows up to `last` that are missing.
     pub(super) fn missing(&mut self, file: FileId, last: Row) -> RowSet {
-        self.entry(file).known.present.missing_up_to(last)
+        self.entry(file).in_database.present.missing_up_to(last)
     }
 
-    /// Takes note that a row was published again from its file.
+    /// A row that is published again from its file.
     pub(super) fn take_from_file(&mut self, origin: Origin) {
         let entry = self.entry(origin.file);
-        entry.known.present.insert(origin.row);
+        entry.in_database.present.insert(origin.row);
         entry.from_file.insert(origin.row);
     }
 
-    /// Takes note of why the file's rows cannot be had.
+    /// Why the file's rows cannot be restored.
     pub(super) fn cannot(&mut self, file: FileId, why: String) {
         self.entry(file).why = Some(why);
     }
 
-    /// The files that lacked something, by path.
+    /// The files of which something was missing, by path.
     pub(super) fn into_refilled(self) -> Vec<Refilled> {
         let mut files: Vec<Refilled> = self.0.into_values().filter_map(Entry::into_refilled).collect();
         files.sort_by(|a, b| (&a.file, a.file_id).cmp(&(&b.file, b.file_id)));
@@ -92,7 +92,7 @@ impl MissingRows {
 
     fn entry(&mut self, file_id: FileId) -> &mut Entry {
         self.0.entry(file_id).or_insert_with(|| {
-            Entry::new(Known {
+            Entry::new(DatabaseFile {
                 file_id,
                 file: format!("file {file_id}"),
                 revision: None,
@@ -105,37 +105,37 @@ impl MissingRows {
 }
 
 impl Entry {
-    fn new(known: Known) -> Self {
+    fn new(in_database: DatabaseFile) -> Self {
         Self {
-            rows: known.rows_read,
-            known,
+            rows: in_database.rows_read,
+            in_database,
             from_stream: RowSet::EMPTY,
             from_file: RowSet::EMPTY,
-            account: false,
+            totals: false,
             why: None,
         }
     }
 
     fn into_refilled(self) -> Option<Refilled> {
-        let lost = self.known.present.missing_up_to(self.rows);
+        let lost = self.in_database.present.missing_up_to(self.rows);
         let why = match self.why {
             _ if lost.is_empty() => String::new(),
             Some(why) => why,
-            None => "neither the stream nor a checkpoint here knows them".to_owned(),
+            None => "they are neither in the stream nor in a file that has a checkpoint here".to_owned(),
         };
         let refilled = Refilled {
-            file_id: self.known.file_id,
-            file: self.known.file,
+            file_id: self.in_database.file_id,
+            file: self.in_database.file,
             from_stream: self.from_stream,
             from_file: self.from_file,
-            account: self.account,
+            totals: self.totals,
             lost,
             why,
         };
         let is_whole = refilled.from_stream.is_empty()
             && refilled.from_file.is_empty()
             && refilled.lost.is_empty()
-            && !refilled.account;
+            && !refilled.totals;
         (!is_whole).then_some(refilled)
     }
 }
@@ -148,8 +148,8 @@ mod tests {
         Origin { file: FileId::from(7), row }
     }
 
-    fn known(rows_read: Row, present: &[(Row, Row)]) -> Known {
-        Known {
+    fn in_database(rows_read: Row, present: &[(Row, Row)]) -> DatabaseFile {
+        DatabaseFile {
             file_id: FileId::from(7),
             file: "a.csv".to_owned(),
             revision: Some(3),
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_row_is_missing_once_and_not_when_it_comes_by_itself() {
-        let mut missing_rows = MissingRows::new(vec![known(6, &[(1, 2)])]);
-        missing_rows.comes(origin(6));
+        let mut missing_rows = MissingRows::new(vec![in_database(6, &[(1, 2)])]);
+        missing_rows.in_flight(origin(6));
         let missing = [1, 3, 3, 6].map(|row| missing_rows.take_from_stream(origin(row)));
         assert_eq!(missing, [false, true, false, false]);
         assert_eq!(missing_rows.missing(FileId::from(7), 6).to_string(), "4-5");
@@ -177,16 +177,16 @@ mod tests {
 
     #[test]
     fn totals_are_missing_where_the_database_has_older_ones() {
-        let mut missing_rows = MissingRows::new(vec![known(2, &[(1, 2)])]);
+        let mut missing_rows = MissingRows::new(vec![in_database(2, &[(1, 2)])]);
         let file = FileId::from(7);
-        assert!(!missing_rows.lacks_account(file, 3, 2) && missing_rows.lacks_account(file, 5, 4));
-        assert!(!missing_rows.lacks_account(file, 4, 3), "a newer one is on its way");
+        assert!(!missing_rows.lacks_totals(file, 3, 2) && missing_rows.lacks_totals(file, 5, 4));
+        assert!(!missing_rows.lacks_totals(file, 4, 3), "a newer one is on its way");
         let refilled = missing_rows.into_refilled();
-        assert_eq!((refilled[0].account, refilled[0].lost.to_string()), (true, "3-4".to_owned()));
+        assert_eq!((refilled[0].totals, refilled[0].lost.to_string()), (true, "3-4".to_owned()));
     }
 
     #[test]
     fn a_file_that_lacks_nothing_is_not_listed() {
-        assert!(MissingRows::new(vec![known(2, &[(1, 2)])]).into_refilled().is_empty());
+        assert!(MissingRows::new(vec![in_database(2, &[(1, 2)])]).into_refilled().is_empty());
     }
 }

@@ -1,17 +1,17 @@
-//! Publishes again what the database lacks: from the stream where that still has the rows, from the files where not.
+//! Publishes again what the database lacks: rows that the stream still has from there, others from their files.
 //!
-//! What the database has enters as [`Known`] files; what became of those that lacked something leaves as [`Refilled`].
-//! A row goes out under the origin that it always had, so one that is there after all is recognised and not written
-//! twice. Nothing on disk changes.
+//! What the database has enters as [`DatabaseFile`]s; files of which something was missing leave as [`Refilled`]. A row is
+//! published under its own origin, so one that is not missing after all is recognised and not written twice. Nothing on
+//! disk changes.
 //!
-//! First go the accounts of files that the database does not know to be complete: a healing that is cut off leaves
-//! files that are visibly not reconciled. Then the stream is read through, then the files whose rows are in neither.
+//! The totals of files that are not complete in the database are sent first, so that a healing that is interrupted leaves
+//! files that are visibly not reconciled. Then the stream is read, then the files of rows that are in neither.
 
 mod error;
 
 mod snapshot; // where stream and files stand
 mod missing_rows; // which rows are missing
-mod totals; // a checkpoint -> the account of its file
+mod totals; // a checkpoint -> the totals of its file
 mod scan; // the stream -> messages
 mod find; // a checkpoint -> its file, wherever that is now
 mod republish_file; // the file -> messages
@@ -35,22 +35,22 @@ pub use error::Error;
 use missing_rows::MissingRows;
 pub use progress::Progress;
 use sink::Sink;
-pub use snapshot::Before;
+pub use snapshot::Snapshot;
 
 /// Chunks on their way to the publisher.
 const CHUNKS: usize = 4;
 
 /// What the database has of one file.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct DatabaseFile {
     pub file_id: FileId,
     /// Its path, or another name for people.
     pub file: String,
-    /// The revision of its account; none where only rows of it are known.
+    /// Of its totals; `None` if the database has only rows of it.
     pub revision: Option<i64>,
-    /// The rows that its account tells.
+    /// By its totals.
     pub rows_read: i64,
-    /// Whether its account says that rows may still come.
+    /// Whether more rows may follow, by its totals.
     pub is_open: bool,
     /// The rows that are in a table.
     pub present: RowSet,
@@ -66,20 +66,18 @@ pub struct Refilled {
     pub from_stream: RowSet,
     /// Rows that were read from the file and published again.
     pub from_file: RowSet,
-    /// Whether the database lacked its account, and that was published again.
-    pub account: bool,
-    /// Rows that nobody has any more.
+    /// Whether its totals were missing and published again.
+    pub totals: bool,
+    /// Rows that are neither in the database, nor in the stream, nor in a file.
     pub lost: RowSet,
-    /// Why not; empty where nothing is lost.
+    /// Why rows are lost; empty if none are.
     pub why: String,
 }
 
-/// Whether messages really go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// They do.
     Publish,
-    /// Only what would go out is told.
+    /// Nothing is published.
     DryRun,
 }
 
@@ -89,12 +87,12 @@ pub struct Heal {
     config: Config,
     nats: Nats,
     clock: Clock,
-    /// Held where no tailer runs, which would announce the files that are not closed, and make room in the stream.
+    /// `None` while a tailer is running, which sends the totals of files that are not closed, and purges the stream.
     lock: Option<Lock>,
 }
 
 impl Heal {
-    /// Connects, and takes the checkpoint directory unless a tailer has it.
+    /// Connects, and locks the checkpoint directory unless a tailer has it.
     pub async fn start(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
         let nats = nats::connect(&config.nats, "millrace heal", shutdown).await?;
         let lock = match lock::take(&config.checkpoint_dir()).await {
@@ -105,10 +103,10 @@ impl Heal {
         Ok(Self { config: config.clone(), nats, clock: Clock::System, lock })
     }
 
-    /// Notes where files and stream stand. What the database has is to be read afterwards: then what it lacks of a
-    /// closed file, or of what was acknowledged, is missing and not merely late.
-    pub async fn look(&self) -> Result<Before, Error> {
-        snapshot::look(&self.nats, &self.config, self.clock).await
+    /// The state of files and stream. The database has to be read afterwards: what it then lacks of a closed file, or of
+    /// what was acknowledged, is missing and not only late.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        snapshot::take(&self.nats, &self.config, self.clock).await
     }
 
     /// How far consumers have come.
@@ -121,8 +119,8 @@ impl Heal {
         snapshot::closed(&self.nats).await
     }
 
-    /// The files that have a checkpoint here by now. One that [`Heal::look`] did not find has begun since: a tailer writes
-    /// its checkpoint before it sends anything of it, so that no message of it can have been lost before.
+    /// The files that have a checkpoint here now. One that is not in the [`Snapshot`] is newer. No message of it can have
+    /// been lost before, since a tailer writes the checkpoint before it sends anything.
     pub async fn files(&self) -> Result<Vec<FileId>, Error> {
         let config = self.config.clone();
         tokio::task::spawn_blocking(move || snapshot::files(&config)).await?
@@ -133,20 +131,20 @@ impl Heal {
         snapshot::short_of_room(&self.nats).await
     }
 
-    /// Publishes what is missing of what is `known`, and waits until the stream has it.
+    /// Publishes what the database lacks, and waits until the stream has acknowledged it.
     pub async fn publish(
         &self,
-        before: Before,
-        known: Vec<Known>,
+        snapshot: Snapshot,
+        in_database: Vec<DatabaseFile>,
         mode: Mode,
         progress: Arc<Progress>,
         shutdown: &Shutdown,
     ) -> Result<Vec<Refilled>, Error> {
-        let events = before.events.clone();
-        let missing_rows = MissingRows::new(known);
+        let events = snapshot.events.clone();
+        let missing_rows = MissingRows::new(in_database);
         let ended = match mode {
-            Mode::DryRun => self.find(before, missing_rows, Sink::Nowhere, progress).await,
-            Mode::Publish => Box::pin(self.publish_found(before, missing_rows, progress, shutdown)).await,
+            Mode::DryRun => self.find(snapshot, missing_rows, Sink::Nowhere, progress).await,
+            Mode::Publish => Box::pin(self.publish_found(snapshot, missing_rows, progress, shutdown)).await,
         };
         scan::remove_durable(&events).await;
         Ok(ended?.into_refilled())
@@ -154,7 +152,7 @@ impl Heal {
 
     async fn publish_found(
         &self,
-        before: Before,
+        snapshot: Snapshot,
         missing_rows: MissingRows,
         progress: Arc<Progress>,
         shutdown: &Shutdown,
@@ -167,17 +165,17 @@ impl Heal {
             None,
             Arc::clone(&progress.sent),
             wakes,
-            before.stream,
+            snapshot.stream,
         )
         .await?;
         let mut aids = JoinSet::new();
         if self.lock.is_some() {
             // No tailer makes room.
-            aids.spawn(purge::run(self.nats.clone(), before.events.clone(), self.config.stream.clone()));
+            aids.spawn(purge::run(self.nats.clone(), snapshot.events.clone(), self.config.stream.clone()));
         }
         let sending = AbortOnDropHandle::new(tokio::spawn(publisher.run(chunks, shutdown.clone())));
         let both = async {
-            let found = self.find(before, missing_rows, Sink::Publisher(sender), progress).await;
+            let found = self.find(snapshot, missing_rows, Sink::Publisher(sender), progress).await;
             sending.await??;
             fault::point("heal_published");
             found
@@ -194,20 +192,20 @@ impl Heal {
     /// Sends every message that is missing to `sink`.
     async fn find(
         &self,
-        before: Before,
+        snapshot: Snapshot,
         mut missing_rows: MissingRows,
         sink: Sink,
         progress: Arc<Progress>,
     ) -> Result<MissingRows, Error> {
-        let accounts = totals::missing(&before, self.lock.is_some(), &mut missing_rows);
-        sink.send(accounts).await?;
-        scan::republish(&before, &mut missing_rows, &sink, &progress).await?;
+        let totals = totals::missing(&snapshot, self.lock.is_some(), &mut missing_rows);
+        sink.send(totals).await?;
+        scan::republish(&snapshot, &mut missing_rows, &sink, &progress).await?;
         let files = republish_file::Files {
             config: self.config.clone(),
             max_payload: self.nats.client.server_info().max_payload,
         };
         tokio::task::spawn_blocking(move || {
-            files.republish(&before, &mut missing_rows, &sink, &progress)?;
+            files.republish(&snapshot, &mut missing_rows, &sink, &progress)?;
             Ok(missing_rows)
         })
         .await?

@@ -1,4 +1,4 @@
-//! How far a healing has come, for whoever shows it.
+//! Counts of a running healing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,7 +18,7 @@ impl Progress {
         self.read.load(Relaxed)
     }
 
-    /// How many there are to read, as far as is known.
+    /// How many there are to read, as far as is known yet.
     pub fn to_read(&self) -> u64 {
         self.to_read.load(Relaxed)
     }
@@ -28,7 +28,7 @@ impl Progress {
         self.found.load(Relaxed)
     }
 
-    /// Messages that the stream has taken.
+    /// Messages that the stream has acknowledged.
     pub fn sent(&self) -> u64 {
         self.sent.messages()
     }

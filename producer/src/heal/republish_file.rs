@@ -1,7 +1,7 @@
 //! Rows that neither the database nor the stream has, read from their files once more and mapped as they were.
 //!
-//! A file is read twice: first to see that it still gives the rows that it gave, and only then to send those that are
-//! missing. A row must not go out under the number of another one.
+//! A file is read twice: first to check that it still has the same rows, and then to send those that are missing. A row
+//! must not be published under the number of another one.
 
 use std::io;
 use std::iter;
@@ -13,7 +13,7 @@ use common::{Origin, RowSet};
 
 use super::find::find;
 use super::missing_rows::MissingRows;
-use super::{Before, Error, Progress, Sink};
+use super::{Error, Progress, Sink, Snapshot};
 use crate::checkpoint::Checkpoint;
 use crate::file::Position;
 use crate::file::content::Got;
@@ -29,20 +29,20 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Sends what is missing of each file, or notes why it cannot be had.
+    /// Sends what is missing of each file, or stores why it cannot be restored.
     pub(super) fn republish(
         &self,
-        before: &Before,
+        snapshot: &Snapshot,
         missing_rows: &mut MissingRows,
         sink: &Sink,
         progress: &Progress,
     ) -> Result<(), Error> {
-        for checkpoint in &before.checkpoints {
+        for checkpoint in &snapshot.checkpoints {
             let missing = missing_rows.missing(checkpoint.file_id, checkpoint.reached.row);
             if missing.is_empty() {
                 continue;
             }
-            match self.file(checkpoint, &missing, &before.checkpoints) {
+            match self.file(checkpoint, &missing, &snapshot.checkpoints) {
                 Ok(file) => file.republish(&missing, missing_rows, sink, progress)?,
                 Err(why) => missing_rows.cannot(checkpoint.file_id, why),
             }
@@ -50,8 +50,8 @@ impl Files {
         Ok(())
     }
 
-    /// The file of a checkpoint, if it still gives the rows that it gave. A tailer may be reading on in it: the rows up to
-    /// the checkpoint stay what they are, and nobody else sends them again.
+    /// The file of a checkpoint, if it still has the same rows. A tailer may be reading on in it, but it does not send the
+    /// rows up to the checkpoint again.
     fn file<'a>(
         &self,
         checkpoint: &'a Checkpoint,
@@ -79,7 +79,7 @@ impl Files {
             Err(error) => return Err(error.to_string()),
         };
         if (now.row, now.published, now.rejected) == (then.row, then.published, then.rejected) {
-            // The row would be another one if it were cut to fit.
+            // If it were cut to fit, it would be another row.
             return too_large.map_or(Ok(file), |(row, size)| {
                 Err(format!(
                     "row {row} makes a message of {size} bytes, and the broker's max_payload is {} now; set it to at \

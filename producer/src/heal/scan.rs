@@ -1,7 +1,7 @@
-//! Reads the stream through. What consumers were given and the database lacks is published again, byte for byte.
+//! Reads the whole stream. Messages that were delivered and that the database lacks are published again, byte for byte.
 //!
-//! A durable of its own keeps what is still to be read from being purged. It needs no acknowledgements: a message that is
-//! lost on its way shows in the durable's numbers, and reading begins again behind the last one that came.
+//! A durable of its own prevents that unread messages are purged. It needs no acknowledgements: a message that is lost shows
+//! in the durable's sequences, and reading begins again behind the last one that was received.
 
 use std::time::Duration;
 
@@ -14,70 +14,69 @@ use common::{FileId, Origin};
 use serde::Deserialize;
 
 use super::missing_rows::MissingRows;
-use super::{Before, Error, Progress, Sink};
+use super::{Error, Progress, Sink, Snapshot};
 use crate::map::Mapped;
 
 /// How often in a row reading may fail, and the pause before it is tried again.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
-/// A durable that nobody asks for so long goes away by itself: a killed healing must not hold back purging for ever,
-/// nor may one that waits for room. What is purged then comes from the files.
+/// After this time without a request, the server removes the durable: a healing that was killed, or waits for room, must
+/// not prevent purging for ever. What is then purged is read from the files.
 const INACTIVE: Duration = Duration::from_secs(30);
 
-/// Sends what is missing, in the order of the stream, and takes note of what comes by itself.
+/// Sends what is missing, in the order of the stream, and counts what is still to be delivered.
 pub(super) async fn republish(
-    before: &Before,
+    snapshot: &Snapshot,
     missing_rows: &mut MissingRows,
     sink: &Sink,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let info = before.events.get_info().await.map_err(|error| Error::Look(error.into()))?;
+    let info = snapshot.events.get_info().await.map_err(|error| Error::Inspect(error.into()))?;
     let now = stream::incarnation(&info);
-    if now.created != before.stream.created {
+    if now.created != snapshot.stream.created {
         return Err(Error::Lost);
     }
     let first = now.first_sequence.max(1);
     progress.expect((now.last_sequence + 1).saturating_sub(first));
-    let mut reader = reader(before.events.clone(), first, now.last_sequence);
+    let mut reader = reader(snapshot.events.clone(), first, now.last_sequence);
     while let Some(Chunk { messages, .. }) = read(&mut reader).await? {
         let read = messages.len();
         let missing: Vec<Mapped> = messages
             .into_iter()
-            .filter(|(sequence, message)| is_missing(message, *sequence <= before.delivered, missing_rows))
+            .filter(|(sequence, message)| is_missing(message, *sequence <= snapshot.delivered, missing_rows))
             .map(|(_, message)| again(message))
             .collect();
         progress.note(read, missing.len());
         sink.send(missing).await?;
     }
-    // What follows needs room in the stream, and nothing more of it.
-    remove_durable(&before.events).await;
+    // What follows needs room in the stream, and reads nothing more of it.
+    remove_durable(&snapshot.events).await;
     Ok(())
 }
 
-/// Takes away what this healing, or one that was killed, has left.
+/// Removes the durable of this healing, or of one that was killed.
 pub(super) async fn remove_durable(events: &Stream) {
     if let Err(error) = events.delete_consumer(HEAL).await {
-        tracing::debug!(%error, "there was no durable {HEAL} to take away");
+        tracing::debug!(%error, "there was no durable {HEAL} to remove");
     }
 }
 
-/// An account, as far as it matters here.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct FileTotals {
     file_id: FileId,
     revision: i64,
     rows_read: Row,
 }
 
-/// Whether the database lacks what the message brings. One that was not `delivered` comes by itself; one that does not
-/// say where it comes from belongs to no file.
+/// Whether the database lacks the message. One that was not `delivered` still will be; one without an origin belongs to no
+/// file.
 fn is_missing(message: &Message, delivered: bool, missing_rows: &mut MissingRows) -> bool {
     if message.subject.as_str() == stream::FILE {
         return match serde_json::from_slice(&message.payload) {
-            Ok(Told { file_id, revision, rows_read }) if delivered => {
-                missing_rows.lacks_account(file_id, revision, rows_read)
+            Ok(FileTotals { file_id, revision, rows_read }) if delivered => {
+                missing_rows.lacks_totals(file_id, revision, rows_read)
             }
-            Ok(Told { file_id, revision, rows_read }) => {
+            Ok(FileTotals { file_id, revision, rows_read }) => {
                 missing_rows.announced(file_id, revision, rows_read);
                 false
             }
@@ -87,7 +86,7 @@ fn is_missing(message: &Message, delivered: bool, missing_rows: &mut MissingRows
     match serde_json::from_slice::<Origin>(&message.payload) {
         Ok(origin) if delivered => missing_rows.take_from_stream(origin),
         Ok(origin) => {
-            missing_rows.comes(origin);
+            missing_rows.in_flight(origin);
             false
         }
         Err(_) => false,

@@ -1,4 +1,4 @@
-//! Where the messages go that are missing.
+//! Sends missing messages to the publisher, unless it is a dry run.
 
 use common::fault;
 use tokio::sync::mpsc;
@@ -7,11 +7,10 @@ use super::Error;
 use crate::map::Mapped;
 use crate::tail::Chunk;
 
-/// The way out of a healing.
 #[derive(Debug)]
 pub(super) enum Sink {
     Publisher(mpsc::Sender<Chunk>),
-    /// Nothing goes out: somebody only wants to know.
+    /// Of a dry run.
     Nowhere,
 }
 

@@ -1,4 +1,4 @@
-//! Where files and stream stand: before the database is looked at, and while it catches up.
+//! The state of files and stream, before the database is read, and while it catches up.
 
 use std::time::{Duration, Instant};
 
@@ -13,22 +13,21 @@ use futures::TryStreamExt as _;
 use super::Error;
 use crate::checkpoint::{Checkpoint, Reader};
 
-/// How often is looked whether replicas have committed what they hold.
+/// How often to check whether replicas have committed what was delivered to them.
 const PAUSE: Duration = Duration::from_millis(100);
-/// After so many looks at which nobody asked for messages and nothing moved, nobody is at work.
+/// After so many checks without a request or an acknowledgement, no replica is running.
 const IDLE: u32 = 5;
-/// How often the stream's size is looked at, and the share of its limit above which there is no room.
+/// How often the stream's size is checked, and the share of its limit above which there is no room.
 const EVERY: Duration = Duration::from_secs(1);
 const SHORT: f64 = 0.9;
 
-/// What was so at one moment.
 #[derive(Debug)]
-pub struct Before {
+pub struct Snapshot {
     pub(super) taken: DateTime<Utc>,
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) events: Stream,
     pub(super) stream: Incarnation,
-    /// Up to here consumers were given messages; what lies behind comes to them by itself.
+    /// The last sequence that was delivered to consumers. Later messages still will be.
     pub(super) delivered: u64,
 }
 
@@ -42,14 +41,14 @@ fn checkpoints(config: &Config) -> Result<Vec<Checkpoint>, Error> {
     Ok(reader.map(|reader| reader.rows().all()).transpose()?.unwrap_or_default())
 }
 
-/// Files come first: what is closed by then is in the tables, whatever happens meanwhile.
-pub(super) async fn look(nats: &Nats, config: &Config, clock: Clock) -> Result<Before, Error> {
+/// Checkpoints are read first: the rows of files that are closed by then are in the tables.
+pub(super) async fn take(nats: &Nats, config: &Config, clock: Clock) -> Result<Snapshot, Error> {
     let taken = clock.now();
     let mut checkpoints = checkpoints(config)?;
     checkpoints.sort_by(|a, b| a.path.cmp(&b.path));
     let (events, stream) = stream::open(&nats.jetstream, &config.stream).await?;
     let delivered = settled(&events, config.consumer.ack_wait).await?;
-    Ok(Before { taken, checkpoints, events, stream, delivered })
+    Ok(Snapshot { taken, checkpoints, events, stream, delivered })
 }
 
 /// How far consumers have come.
@@ -57,15 +56,15 @@ pub(super) async fn status(nats: &Nats) -> Result<Status, Error> {
     stream::status(&nats.jetstream).await?.ok_or(Error::Lost)
 }
 
-/// The files that were ever closed, as far as the bucket still says so.
+/// The files that were closed, as far as the bucket still has them.
 pub(super) async fn closed(nats: &Nats) -> Result<Vec<FileId>, Error> {
     let bucket = stream::closed_bucket(&nats.jetstream).await?;
-    let keys = bucket.keys().await.map_err(|error| Error::Look(error.into()))?;
-    let keys: Vec<String> = keys.try_collect().await.map_err(|error| Error::Look(error.into()))?;
+    let keys = bucket.keys().await.map_err(|error| Error::Inspect(error.into()))?;
+    let keys: Vec<String> = keys.try_collect().await.map_err(|error| Error::Inspect(error.into()))?;
     Ok(keys.iter().filter_map(|key| key.parse::<i64>().ok()).map(FileId::from).collect())
 }
 
-/// Completes when there is hardly room in the stream.
+/// Completes when the stream is almost full.
 pub(super) async fn short_of_room(nats: &Nats) -> Result<(), Error> {
     loop {
         tokio::time::sleep(EVERY).await;
@@ -75,8 +74,8 @@ pub(super) async fn short_of_room(nats: &Nats) -> Result<(), Error> {
     }
 }
 
-/// How far messages were delivered. Replicas that are at work get the time to commit what they hold; rows that a dead
-/// one holds are published again, which does no harm.
+/// The last sequence that was delivered. Running replicas get the time to commit what was delivered to them. Rows that were
+/// delivered to a dead one are published again, which is harmless.
 async fn settled(events: &Stream, patience: Duration) -> Result<u64, Error> {
     let Some(Durable { delivered, mut floor, .. }) = stream::durable(events).await? else { return Ok(0) };
     let (began, mut idle) = (Instant::now(), 0);
