@@ -1,4 +1,4 @@
-//! `producer check`: what would become of a file, without sending anything.
+//! `producer check`: reads and maps a file without sending anything.
 
 pub(crate) mod event_ids;
 
@@ -20,7 +20,7 @@ use crate::file_reader::{FileReader, NewFile, NoHeader, Row, RowFormat};
 use crate::map::{MappedFile, Mapping, MappingRules, MaxPayload, Unmappable, renamed};
 use event_ids::{Duplicates, EventIds};
 
-/// How many rejected rows are told.
+/// How many rejected rows are printed.
 const EXAMPLES: usize = 5;
 
 /// What would become of a file.
@@ -33,9 +33,9 @@ pub(crate) struct Checked {
     /// The file's columns that go to `attributes`.
     pub attributes: Vec<String>,
     pub rows: i64,
-    /// How many of them are no events.
+    /// How many of them are rejected.
     pub rejected: i64,
-    /// The first of those: their number and what is wrong.
+    /// The first of those: row numbers and reasons.
     pub examples: Vec<(i64, String)>,
     /// Rows with the id of an earlier one, here or in a file that was checked before.
     pub duplicates: Duplicates,

@@ -1,4 +1,4 @@
-//! Reads one row of a file again, by the file's checkpoint. An origin enters, the row's bytes and where they stand leave.
+//! Reads one row of a file again, by the file's checkpoint. An origin enters, the row's bytes and their offsets leave.
 //!
 //! The file is read from its first row as the tailer reads it, so that row numbers are the same, and nothing is changed.
 
@@ -14,7 +14,7 @@ use crate::checkpoint::{self, Reader};
 use crate::file_reader::{FileReader, Row};
 use crate::map::{MappingRules, MaxPayload};
 
-/// A row as it stands in its file now.
+/// A row as it is in its file now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     pub path: PathBuf,
@@ -24,13 +24,13 @@ pub struct Located {
     pub byte_end: i64,
     /// Its bytes without the line end; their beginning where `is_cut`.
     pub raw: Vec<u8>,
-    /// Whether it is too long to be kept whole.
+    /// Whether `raw` is only its beginning.
     pub is_cut: bool,
     /// What the row is.
     pub read_as: ReadAs,
 }
 
-/// What a row becomes when it is mapped.
+/// The result of mapping the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadAs {
     Event(Uuid),
@@ -40,10 +40,9 @@ pub enum ReadAs {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Checkpoints are not here, or not readable.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
-    /// Another machine's file, or one whose checkpoint was deleted.
+    /// The file is of another machine, or its checkpoint was deleted.
     #[error("there is no checkpoint of file {file_id} in {}", dir.display())]
     NoCheckpoint { file_id: FileId, dir: PathBuf },
     #[error("{} was deleted when every row of it was in a table", path.display())]
@@ -56,7 +55,7 @@ pub enum Error {
     },
     #[error("{} is another file by now", path.display())]
     Rewritten { path: PathBuf },
-    #[error("the checkpoint of {} does not tell how its columns were read", path.display())]
+    #[error("the checkpoint of {} has no mapping of its columns", path.display())]
     NoMapping { path: PathBuf },
     #[error("{} has {rows} rows", path.display())]
     NoRow { path: PathBuf, rows: i64 },
@@ -91,7 +90,7 @@ impl Rows {
         if reader.fits() { Ok(Self { path, reader }) } else { Err(Error::Rewritten { path }) }
     }
 
-    /// Reads on to the row `wanted`, which has to lie behind those that were found before.
+    /// Reads on to the row `wanted`, which has to be behind the previous one.
     pub fn find(&mut self, wanted: i64) -> Result<Located, Error> {
         while let Some(row) = self.reader.next_row().map_err(read_error(&self.path))? {
             if row.position.row == wanted {
@@ -102,7 +101,7 @@ impl Rows {
     }
 
     fn located(&self, Row { position, message }: &Row) -> Located {
-        // A rejected row says itself what it is, and may be longer than what is at hand.
+        // The message of a rejected row has its bytes, which may not be in the buffer any more.
         if let Ok(reject) = serde_json::from_slice::<RejectMessage>(&message.payload) {
             return Located {
                 path: self.path.clone(),

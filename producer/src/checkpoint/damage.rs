@@ -1,5 +1,5 @@
-//! A store that is damaged: cut, empty, overwritten with zeros. It is noticed before it is used, and moved aside under a
-//! name of its own; nothing of it is deleted.
+//! Detects a damaged store, which is cut, empty or overwritten with zeros, before it is used. It is renamed, and nothing of
+//! it is deleted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::checkpoint::disk::{Error, io_error, sync};
 /// The store and its log.
 pub(super) const ALL: [&str; 3] = ["", "-wal", "-shm"];
 
-/// Compares the `length` of a store that was ended in good order with that of its pages.
+/// Compares the `length` of a store that was closed cleanly with that of its pages.
 pub(super) fn check_length(connection: &Connection, path: &Path, length: u64) -> Result<(), Error> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u64>(0));
     let pages = || Ok(number("page_count")? * number("page_size")?);
@@ -43,7 +43,7 @@ pub(super) fn check_all(connection: &Connection, path: &Path) -> Result<(), Erro
     Err(Error::Damaged { path: path.to_owned(), what })
 }
 
-/// Gives these files of the store in `dir` the first names that are free; the name of the first that was there, now.
+/// Renames these files of the store in `dir` to the first free names. Returns the new name of the first that exists.
 pub(super) fn move_aside(dir: &Path, endings: &[&str]) -> Result<Option<PathBuf>, Error> {
     let store = dir.join(STORE);
     let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();

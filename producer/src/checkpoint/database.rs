@@ -1,7 +1,7 @@
-//! The file of the store: an SQLite database with a write-ahead log. It is made whole under another name, and everything
-//! that changes at one time is one transaction.
+//! The file of the store: an SQLite database with a write-ahead log. It is made under another name, and all changes of one
+//! moment are one transaction.
 //!
-//! One connection writes; the tailer that has it is alone with its directory. Others may read at the same time.
+//! One connection writes, that of the tailer that has locked the directory. Others may read at the same time.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ use crate::file::identity::hash;
 pub(super) const STORE: &str = "checkpoints.db";
 /// What SQLite appends to the names of the log, and of the index of the log.
 pub(super) const LOG_ENDINGS: [&str; 2] = ["-wal", "-shm"];
-/// Stands in the file's header, so that no other program's database is taken for a store.
+/// In the file's header, so that no other program's database is used as a store.
 pub(super) const APPLICATION_ID: i32 = 0x4d69_6c6c;
 /// The version of the tables; a newer one is refused.
 pub(super) const FORMAT: i32 = 1;
 
-/// For how long a command that only reads may hold the log.
+/// For how long a command that only reads may lock the log.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which boot of the machine the store is used in; 0 once it was ended in good order.
+/// The boot of the machine in which the store is used; 0 after it was closed cleanly.
 const USED_IN: &str = "used_in";
 const FIRST_INCARNATION: &str = "first_incarnation";
 const IS_RECOVERED: &str = "is_recovered";
@@ -42,18 +42,18 @@ pub(super) struct Database {
     connection: Connection,
 }
 
-/// What is the same for all files of a store.
+/// Of all files of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// From which number the incarnations of an inode count; not 0 where an earlier store was lost, so that no file gets
-    /// the id of one that is not known any more.
+    /// The first incarnation of an inode. It is not 0 if an earlier store was lost, so that no file gets the id of another
+    /// one whose checkpoint was lost.
     pub first_incarnation: u32,
-    /// Whether nothing is left to be learned from the stream of what an earlier store knew.
+    /// False until what the stream has of files whose checkpoints were lost is in the store.
     pub is_recovered: bool,
 }
 
 impl Settings {
-    /// Of a store in the place of one that was lost. Its incarnations begin beyond those that it may have known.
+    /// Of a store that replaces a lost one. Its incarnations begin beyond those that the lost one may have used.
     pub(super) fn of_rebuilt() -> Self {
         let random = uuid::Uuid::new_v4().as_u64_pair().0;
         let first_incarnation = u32::try_from(random >> 33).unwrap_or_default() | KNOWN_INCARNATIONS;
@@ -67,7 +67,6 @@ impl Default for Settings {
     }
 }
 
-/// What changes of one file.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub file: FileId,
@@ -75,7 +74,7 @@ pub(super) struct Change {
     pub sent: Option<SentPosition>,
 }
 
-/// What a transaction has to survive once it has ended.
+/// What a committed transaction has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Survives {
     /// The end of the process.
@@ -84,14 +83,14 @@ pub(super) enum Survives {
     Machine,
 }
 
-/// Makes the store in `dir` with what is known already. It gets its name when it is on disk.
+/// Makes a store in `dir`. It is renamed to its name after it was synced.
 pub(super) fn create(dir: &Path, settings: Settings, known: &[Change]) -> Result<(), Error> {
     let (path, temporary) = (dir.join(STORE), dir.join(format!("{STORE}{TEMPORARY}")));
-    // Of a start that was killed.
+    // Of a process that was killed.
     let _ = fs::remove_file(&temporary);
     let make = || -> rusqlite::Result<()> {
         let mut connection = Connection::open(&temporary)?;
-        // Nobody relies on it before it has its name, so one sync at the end is enough.
+        // It is not used before it is renamed, so one sync at the end is enough.
         connection.pragma_update(None, "synchronous", "off")?;
         connection.pragma_update(None, "journal_mode", "memory")?;
         let transaction = connection.transaction()?;
@@ -106,7 +105,7 @@ pub(super) fn create(dir: &Path, settings: Settings, known: &[Change]) -> Result
     };
     make().map_err(Error::of("make", &temporary))?;
     File::open(&temporary).and_then(|file| file.sync_all()).map_err(io_error("sync", &temporary))?;
-    // The log of a store that is gone would be taken for this one's.
+    // The log of a deleted store would be read as this one's.
     damage::move_aside(dir, &LOG_ENDINGS)?;
     fault::point("before_checkpoint_rename");
     fs::rename(&temporary, &path).map_err(io_error("rename to", &path))?;
@@ -115,7 +114,7 @@ pub(super) fn create(dir: &Path, settings: Settings, known: &[Change]) -> Result
 }
 
 impl Database {
-    /// Opens the store for writing. It is checked: all of it, where the machine has ended meanwhile.
+    /// Opens the store for writing, and checks it: all of it, if the machine was not shut down cleanly.
     pub(super) fn open(dir: &Path) -> Result<(Self, Settings), Error> {
         let path = dir.join(STORE);
         let length = fs::metadata(&path).map_err(io_error("examine", &path))?.len();
@@ -130,7 +129,7 @@ impl Database {
         let used_in = get(&connection, USED_IN).map_err(&failed)?;
         match used_in {
             0 => damage::check_length(&connection, &path, length)?,
-            // A process that dies leaves nothing half written.
+            // A process that is killed leaves no torn pages.
             same if same == boot() => {}
             _ => damage::check_all(&connection, &path)?,
         }
@@ -140,7 +139,7 @@ impl Database {
             is_recovered: get(&connection, IS_RECOVERED).map_err(&failed)? == 1,
         };
         let prepare = || -> rusqlite::Result<()> {
-            // The log stays, so that commands that only read find it and need not make it.
+            // The log is kept, so that commands that only read do not have to make it.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             // On disk with the first change that has to be.
             connection.pragma_update(None, "synchronous", "normal")?;
@@ -173,7 +172,7 @@ impl Database {
         written().map_err(Error::of("write", &self.path))
     }
 
-    /// Keeps what the stream knows of files that an earlier store knew.
+    /// Stores what the stream has of files whose checkpoints were lost.
     pub(super) fn recovered(&mut self, announced: &[Announced]) -> Result<(), Error> {
         let mut write = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "synchronous", "full")?;
@@ -185,12 +184,12 @@ impl Database {
         write().map_err(Error::of("write", &self.path))
     }
 
-    /// Ends the store in good order: its log is empty, and the next start need not check it.
+    /// Closes the store cleanly: its log is empty, and the next start does not have to check it.
     pub(super) fn end(&self) -> Result<(), Error> {
         let end = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "synchronous", "full")?;
             set(&self.connection, USED_IN, 0)?;
-            // Where a command still reads, the log keeps what it has.
+            // While a command still reads, the log is not emptied.
             self.connection.busy_timeout(Duration::ZERO)?;
             self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
         };
@@ -198,13 +197,13 @@ impl Database {
     }
 }
 
-/// A number that each boot of the machine has for itself; 1 where the system does not tell.
+/// A number that is different after each boot of the machine; 1 if the system does not have one.
 fn boot() -> i64 {
     let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if id.is_empty() { 1 } else { hash(&id).cast_signed() }
 }
 
-/// Refuses what is no store, or one of a newer version.
+/// Fails if it is not a store, or one of a newer version.
 pub(super) fn check_format(connection: &Connection, path: &Path) -> Result<(), Error> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let failed = Error::of("read", path);

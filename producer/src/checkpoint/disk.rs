@@ -1,4 +1,4 @@
-//! What the store and the small files beside it have in common: errors, and files that are written whole or not at all.
+//! For the store and the small files beside it: errors, and files that are written completely or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,7 +10,6 @@ use rusqlite::ErrorCode;
 use crate::checkpoint::VERSION;
 use crate::checkpoint::database::FORMAT;
 
-/// Why positions cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("failed to {doing} {}", path.display())]
@@ -41,7 +40,7 @@ impl Error {
         move |source| {
             let path = path.to_owned();
             let is_damaged = match &source {
-                // A column holds what was never put there.
+                // A column has a value that was never written to it.
                 rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -64,8 +63,7 @@ impl Error {
 pub(super) const SOURCE_ID: &str = "source_id";
 pub(super) const TEMPORARY: &str = ".tmp";
 
-/// A random number that was made when the directory was new, and stays. It is no part of the store, so that it outlives
-/// one that is damaged.
+/// A random number that is made with the directory. It is not in the store, so that it survives if that is damaged.
 pub(super) fn source_id(dir: &Path) -> Result<u64, Error> {
     let path = dir.join(SOURCE_ID);
     match fs::read_to_string(&path) {
@@ -97,7 +95,7 @@ pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Error>
     sync(dir)
 }
 
-/// Brings the names in `dir` to disk.
+/// Syncs the directory.
 pub(super) fn sync(dir: &Path) -> Result<(), Error> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", dir))
 }

@@ -6,22 +6,21 @@ use common::FileId;
 
 use crate::checkpoint::{Checkpoint, SentPosition};
 
-/// One of them, and what the disk lacks of it.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub checkpoint: Checkpoint,
     pub unwritten: Unwritten,
-    /// How far rows are sent, where that is not written.
+    /// The sent position, if it is not written.
     pub sent: Option<SentPosition>,
 }
 
-/// What the disk lacks of a checkpoint.
+/// What is not on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Unwritten {
     Nothing,
     /// A later position: after a crash more rows are sent again.
     Position,
-    /// A state that is about to be relied on.
+    /// A state that has to be on disk before the next step.
     State,
 }
 
@@ -36,7 +35,7 @@ impl Entries {
         self.by_file.get(&file)
     }
 
-    /// A file's inode is part of what it is, and must not be changed.
+    /// The inode must not be changed.
     pub(super) fn get_mut(&mut self, file: FileId) -> Option<&mut Entry> {
         self.by_file.get_mut(&file)
     }
@@ -55,7 +54,7 @@ impl Entries {
         files.filter_map(|file| self.get(*file)).map(|entry| &entry.checkpoint)
     }
 
-    /// Takes the place of what there was of the file.
+    /// Returns the entry that it replaces.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
         let (file, inode) = (entry.checkpoint.file_id, entry.checkpoint.identity.inode);
         let before = self.remove(file);

@@ -1,5 +1,5 @@
-//! Forgets every position of a checkpoint directory. Only files of our own are deleted, each by its name: the
-//! directory is one that the configuration names, and may hold what is somebody else's.
+//! Deletes every position of a checkpoint directory. Only files that a store has made are deleted, each by its name, since
+//! the directory is configured and may have other files.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -11,7 +11,7 @@ use crate::checkpoint::database::{APPLICATION_ID, STORE, with_ending};
 use crate::checkpoint::disk::{Error, SOURCE_ID, TEMPORARY, io_error};
 use crate::checkpoint::revisions::REVISION_LIMIT;
 
-/// What every version of a checkpoint says of itself.
+/// The keys that every version of a checkpoint has.
 #[derive(Deserialize)]
 struct Marks {
     #[serde(rename = "version")]
@@ -19,9 +19,9 @@ struct Marks {
     file_id: i64,
 }
 
-/// Deletes the positions in `dir`. What is not ours stays, and links are not followed.
+/// Other files in `dir` stay, and links are not followed.
 pub(crate) fn forget(dir: &Path) -> Result<(), Error> {
-    // The log first: without its store it would be taken for that of the next one.
+    // The log first: without its store it would be read as that of the next one.
     for ending in ["-shm", "-wal", ""] {
         let path = with_ending(&dir.join(STORE), ending);
         if is_store(&dir.join(STORE)) && is_file(&path) {
@@ -54,7 +54,7 @@ fn is_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// A store says in its header that it is one.
+/// By its header.
 fn is_store(path: &Path) -> bool {
     let header = || {
         let mut header = [0; 72];
@@ -82,7 +82,7 @@ fn file_id(text: &str) -> Option<i64> {
     text.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == text)
 }
 
-/// A name alone proves nothing: `2024.json` may be anybody's.
+/// By its content, since any program may have made a `2024.json`.
 fn is_checkpoint(path: &Path, id: i64) -> bool {
     let marks = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Marks>(&bytes).ok());
     marks.is_some_and(|marks| marks.file_id == id)

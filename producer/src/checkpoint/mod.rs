@@ -1,7 +1,7 @@
-//! How far each file has come.
+//! How far each file has been read and acknowledged.
 //!
-//! A position enters when every row before it is acknowledged by the stream; it leaves when the tailer starts again
-//! or meets a file that it has met before.
+//! A position enters when the stream has acknowledged every row before it. It leaves when a tailer starts, or finds a file
+//! that was read before.
 
 mod damage;
 mod database;
@@ -35,10 +35,9 @@ pub(crate) use sent_position::SentPosition;
 pub(crate) use store::{Rewound, Store, set_aside};
 pub use summary::{CheckpointSummary, checkpoint_summaries};
 
-/// The version of one checkpoint on disk.
+/// Of a checkpoint on disk.
 const VERSION: u32 = 1;
 
-/// All that is known of one file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Checkpoint {
@@ -46,44 +45,42 @@ pub(crate) struct Checkpoint {
     pub file_id: FileId,
     pub identity: Identity,
     pub path: PathBuf,
-    /// The same, to be found from wherever a later process runs; older checkpoints lack it.
+    /// The absolute path, since a later process may run in another directory. Older checkpoints lack it.
     #[serde(default)]
     pub absolute: Option<PathBuf>,
     pub state: State,
-    /// The revision of the totals that were announced last, as far as that was noted: of a file that is closed it is
-    /// the last one. Older checkpoints lack it.
+    /// Of the latest totals that were written to a checkpoint. Of a closed file, these are the final ones. Older checkpoints
+    /// lack it.
     #[serde(default)]
     pub revision: i64,
     /// Whether the stream may lack the totals of a truncated file. They are sent until they are acknowledged.
     #[serde(default, rename = "owes_account")]
     pub totals_pending: bool,
-    /// Behind the header, where reading begins, and begins again when the stream has lost data.
+    /// Behind the header. Reading starts here, also after the stream has lost data.
     pub start: Position,
     pub reached: Position,
-    /// How far it had come when the stream lost data, and reading began again.
+    /// The position that was reached when the stream lost data, and reading was restarted.
     #[serde(default)]
     pub lost: Option<Position>,
     /// As in [`RowFormat`].
     #[serde(default, rename = "cuts", skip_serializing_if = "Vec::is_empty")]
     pub forced_ends: Vec<u64>,
-    /// Pinned: the file is mapped by it whenever it is read, also after it was closed. Checkpoints of closed files
-    /// that older versions have written lack it.
+    /// Pinned: the file is always mapped by it, also after it was closed. Older checkpoints of closed files lack it.
     pub mapping: Option<Arc<Mapping>>,
-    /// Pinned as the mapping is. Older checkpoints lack them: their files get those of the time when they are read on.
+    /// Pinned as the mapping is. Older checkpoints lack them: they get the current limits when their file is read on.
     #[serde(default)]
     pub limits: Option<Limits>,
-    /// Where the stream was when the position was acknowledged.
+    /// The last acknowledged message when the position was reached.
     pub stream: Option<StreamPosition>,
 }
 
-/// What has become of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// Rows may still be missing from the tables.
+    /// Not closed: rows may still be missing in the tables.
     Reading,
-    /// On its way to the archive. It has left its place, or a copy has come there, only where it is as it was when its
-    /// totals were announced; older checkpoints do not say how that was.
+    /// Being moved or copied to the archive, unless it has changed since its totals were `announced`, which older
+    /// checkpoints lack.
     Archiving {
         target: PathBuf,
         #[serde(default)]
@@ -98,25 +95,25 @@ pub(crate) enum State {
         target: PathBuf,
     },
     Kept,
-    /// Closed, and about to be deleted.
+    /// Closed, and being deleted.
     Deleting,
     Deleted,
-    /// Rewritten or removed before it was closed. What was read of it stands; it cannot be read again.
+    /// Rewritten or removed before it was closed. Its rows are kept, and it cannot be read again.
     Truncated,
 }
 
 impl State {
-    /// Whether every row of the file is known to be in a table.
+    /// Whether every row of the file is in a table.
     pub(crate) fn is_closed(&self) -> bool {
         !matches!(self, Self::Reading | Self::Truncated)
     }
 
-    /// Whether the file may still be in its place, so that what is noted about reading it counts.
+    /// Whether the file may still be in its place, and be read on.
     fn is_in_place(&self) -> bool {
         !matches!(self, Self::Archived { .. } | Self::Deleted | Self::Truncated)
     }
 
-    /// One word for people.
+    /// For output.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Reading => "reading",
@@ -130,24 +127,24 @@ impl State {
     }
 }
 
-/// What the stream says of a file whose checkpoint was lost.
+/// What the stream has of a file whose checkpoint was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     pub file: FileId,
-    /// Where it was read; none of a file that is done, or cannot be told from one that is.
+    /// `None` if the file is closed, or may be.
     pub path: Option<PathBuf>,
-    /// It was read up to here.
+    /// The offset up to which it was read.
     pub bytes: u64,
 }
 
-/// A place in one life of the stream.
+/// A position in one incarnation of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamPosition {
     pub created: DateTime<Utc>,
     /// The largest acknowledged sequence.
     pub last_sequence: u64,
-    /// The hash of its message, where it is one of ours.
+    /// The hash of its message, if this producer has sent it.
     pub last_hash: Option<u64>,
 }
 
@@ -179,7 +176,7 @@ impl Checkpoint {
         !is_settled || self.totals_pending
     }
 
-    /// The same file under another name.
+    /// The file was renamed.
     pub(crate) fn move_to(&mut self, path: &Path) {
         path.clone_into(&mut self.path);
         self.absolute = std::path::absolute(path).ok();
@@ -197,7 +194,7 @@ impl Checkpoint {
         self.stream = None;
     }
 
-    /// What its file is read by again; within the limits of `now` where none are pinned.
+    /// The format by which its file is read again. The limits are those that are pinned, or `now`.
     pub(crate) fn row_format(&self, mapping: &Arc<Mapping>, now: Limits) -> RowFormat {
         RowFormat {
             file_id: self.file_id,

@@ -1,5 +1,5 @@
-//! Reads checkpoints: for the tailer those that it has not in memory, for commands that only look also beside a running
-//! tailer. Nothing is written, and nothing is made.
+//! Reads checkpoints: for the tailer those that are not in memory, for commands all of them, also beside a running tailer.
+//! Nothing is written, and nothing is made.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -30,7 +30,7 @@ impl Reader {
         if path.try_exists().map_err(io_error("examine", &path))? {
             return Self::of_store(dir).map(Some);
         }
-        // Those of the version before, which no tailer has taken over yet.
+        // Those of the version before, which no tailer has imported yet.
         let older = takeover::load(dir)?;
         let read = || -> rusqlite::Result<Connection> {
             let connection = Connection::open_in_memory()?;
@@ -54,7 +54,7 @@ impl Reader {
                 byte => write!(address, "%{byte:02x}"),
             };
         }
-        // Whoever writes has both. Without them nobody does, and SQLite need not make them to read.
+        // While the store is open for writing, both exist. Without them, SQLite does not have to make them to read.
         address += if is_there("-wal") || is_there("-shm") { "?mode=ro" } else { "?immutable=1" };
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;

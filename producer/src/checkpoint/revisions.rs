@@ -1,8 +1,8 @@
-//! The order of a file's totals: each revision is greater than every one before it, whatever the clock does.
+//! Revisions of totals: each is greater than every one before it, also if the clock is set back.
 //!
-//! A revision is the time, so that revisions rise also where nothing is known of earlier ones; but never less than the
-//! last one and one. So that a crash loses none of them, a limit which none exceeds is on disk before it is used: the
-//! next process begins behind it. It covers a minute, which costs one write a minute.
+//! A revision is the time, so that revisions rise also if earlier ones are unknown, but at least the last one plus one. A
+//! limit that no revision exceeds is written to disk before it is used, and the next process begins behind it. The limit
+//! covers a minute, so it is written once a minute.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ const RESERVED: i64 = 60_000_000;
 
 pub(super) const REVISION_LIMIT: &str = "revision_limit";
 
-/// Revisions for all files of one directory.
+/// For all files of one directory.
 #[derive(Debug)]
 pub(super) struct Revisions {
     last: i64,
@@ -23,7 +23,7 @@ pub(super) struct Revisions {
 }
 
 impl Revisions {
-    /// Goes on behind the limit that is in `dir`, and behind `last`.
+    /// Continues behind the limit in `dir`, and behind `last`.
     pub(super) fn open(dir: &Path, last: i64) -> Result<Self, Error> {
         let path = dir.join(REVISION_LIMIT);
         let limit = match fs::read_to_string(&path) {

@@ -1,6 +1,6 @@
-//! Checkpoints as rows of the store. A checkpoint enters as a row of JSON, by file and by inode it is found again.
+//! Checkpoints as rows of the store, in JSON. They are found by file and by inode.
 //!
-//! Files of one kind are mapped alike, and there may be many of them: each mapping is one row, and in memory once.
+//! Many files may have the same mapping: each mapping is one row, and in memory once.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::checkpoint::{Announced, Checkpoint, SentPosition, VERSION};
 use crate::file::identity::hash;
 use crate::map::Mapping;
 
-/// `is_open` marks what a tailer has in memory from its start on; of all others it asks by key.
+/// `is_open` marks what a tailer loads at its start; all others are looked up by key.
 pub(super) const TABLES: &str = "
     create table checkpoint (
         file_id integer primary key,
@@ -58,7 +58,7 @@ impl Mappings {
     }
 }
 
-/// The rows of one store. They share mappings, and errors name its path.
+/// The rows of one store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
     pub(super) connection: &'a Connection,
@@ -84,7 +84,7 @@ impl Rows<'_> {
         self.select("where c.state = 'truncated'", [])
     }
 
-    /// All of them, archived ones too: as many as there ever were.
+    /// Archived ones too: as many as there ever were.
     pub(crate) fn all(self) -> Result<Vec<Checkpoint>, Error> {
         self.select("", [])
     }
@@ -107,7 +107,7 @@ impl Rows<'_> {
             .transpose()
     }
 
-    /// What the stream says of a file that an earlier store knew.
+    /// What the stream has of a file whose checkpoint was lost.
     pub(super) fn announced(self, file: FileId) -> Result<Option<Announced>, Error> {
         self.connection
             .prepare_cached("select path, bytes from announced where file_id = ?1")
@@ -161,7 +161,7 @@ impl Rows<'_> {
     }
 }
 
-/// Replaces the file's row. What was noted of sent rows stays while the file may still be read.
+/// Replaces the file's row. The sent position is kept while the file may still be read.
 pub(super) fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
     let mapping = checkpoint.mapping.as_deref().map(json).transpose()?;
     let id = mapping.as_deref().map(|json| hash(json.as_bytes()).cast_signed());
@@ -192,14 +192,12 @@ pub(super) fn put(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite:
     Ok(())
 }
 
-/// Notes how far rows of a file are sent.
 pub(super) fn put_sent(connection: &Connection, file: FileId, sent: &SentPosition) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("update checkpoint set sent = ?2 where file_id = ?1")?;
     update.execute(params![file.get(), json(sent)?])?;
     Ok(())
 }
 
-/// Notes what the stream says of a file that an earlier store knew.
 pub(super) fn put_announced(connection: &Connection, announced: &Announced) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached("insert or replace into announced values (?1, ?2, ?3)")?;
     let path = announced.path.as_deref().and_then(Path::to_str);

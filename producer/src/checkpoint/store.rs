@@ -1,5 +1,5 @@
-//! All positions of one checkpoint directory. Those of files that may still change are in memory; all others are on disk,
-//! and found there by key. What changes is noted in memory first, and written for all files at once.
+//! All checkpoints of one directory. Those that may still change are in memory, all others are looked up on disk by key.
+//! Changes are made in memory first, and written for all files at once.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::checkpoint::reader::Reader;
 use crate::checkpoint::revisions::{REVISION_LIMIT, Revisions};
 use crate::checkpoint::{Announced, Checkpoint, SentPosition, State, StreamPosition, damage, takeover};
 
-/// All checkpoints of one directory. The reading and the publishing side share it.
+/// The tailer and the publisher share it.
 #[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
@@ -26,20 +26,19 @@ pub(crate) struct Store {
     revisions: Mutex<Revisions>,
     /// Held while changes are written, so that an older position never replaces a newer one.
     database: Mutex<Database>,
-    /// Reads while another thread waits for the disk.
+    /// Can read while another thread waits for the disk.
     reader: Mutex<Reader>,
 }
 
-/// What begins again when the stream has lost data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rewound {
     pub files: usize,
-    /// Files that cannot be read again; only their accounts are sent once more.
+    /// Files that cannot be read again, whose totals are sent again.
     pub truncated: usize,
 }
 
 impl Store {
-    /// Reads what is open; makes the directory, and a source id that stays for ever, where it is new.
+    /// Reads the checkpoints that may still change. If the directory is new, it is made, with a source id.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(io_error("make the directory", dir))?;
         if !dir.join(STORE).exists() {
@@ -75,22 +74,22 @@ impl Store {
         })
     }
 
-    /// Tells this directory's files from those of a copy of the machine.
+    /// A random number, by which files differ from those of a copy of the machine.
     pub(crate) fn source_id(&self) -> u64 {
         self.source_id
     }
 
-    /// Whether the store was made in the place of one that was lost, and does not know what the stream knows of that.
+    /// Whether the store replaces one that was lost, and what the stream has of those files is not in it yet.
     pub(crate) fn is_to_be_recovered(&self) -> bool {
         !self.settings.is_recovered
     }
 
-    /// Keeps what the stream knows of files that an earlier store knew.
+    /// Stores what the stream has of files whose checkpoints were lost.
     pub(crate) fn recovered(&self, announced: &[Announced]) -> Result<(), Error> {
         lock(&self.database).recovered(announced)
     }
 
-    /// What the stream knew of a file that an earlier store knew, and this one has not met.
+    /// What the stream has of a file whose checkpoint was lost, unless it was found again.
     pub(crate) fn announced(&self, file: FileId) -> Result<Option<Announced>, Error> {
         if self.of_file(file)?.is_some() {
             return Ok(None);
@@ -98,7 +97,7 @@ impl Store {
         lock(&self.reader).rows().announced(file)
     }
 
-    /// The incarnation of a file whose inode and head no other file had.
+    /// The incarnation of the first file with its inode and head.
     pub(crate) fn first_incarnation(&self) -> u32 {
         self.settings.first_incarnation
     }
@@ -107,7 +106,7 @@ impl Store {
     pub(crate) fn of_inode(&self, inode: u64) -> Result<Vec<Checkpoint>, Error> {
         let in_memory: Vec<Checkpoint> = lock(&self.entries).of_inode(inode).cloned().collect();
         let mut found = lock(&self.reader).rows().of_inode(inode)?;
-        // What leaves memory meanwhile is on disk as it was there.
+        // Entries are removed from memory after they were written.
         found.retain(|one| in_memory.iter().all(|newer| newer.file_id != one.file_id));
         found.extend(in_memory);
         found.sort_by_key(|one| std::cmp::Reverse(one.identity.incarnation));
@@ -118,16 +117,16 @@ impl Store {
         if let Some(entry) = lock(&self.entries).get(file) {
             return Ok(Some(entry.checkpoint.clone()));
         }
-        // What leaves memory is on disk.
+        // Entries are removed from memory after they were written.
         lock(&self.reader).rows().of_file(file)
     }
 
-    /// Every file that may still change, and that `wanted` holds for.
+    /// Those that may still change.
     pub(crate) fn open_files(&self, wanted: impl Fn(&Checkpoint) -> bool) -> Vec<Checkpoint> {
         self.in_memory(|one| one.is_open() && wanted(one))
     }
 
-    /// The last position in the stream of files that are not closed.
+    /// Of the files that are not closed.
     pub(crate) fn latest_in_stream(&self) -> Result<Option<StreamPosition>, Error> {
         let truncated = lock(&self.reader).rows().latest_truncated()?;
         let not_closed = self.open_files(|one| !one.state.is_closed()).into_iter().chain(truncated);
@@ -135,7 +134,7 @@ impl Store {
         Ok(positions.max_by_key(|then| (then.created, then.last_sequence)))
     }
 
-    /// Takes over `checkpoint`. It is on disk after the next [`Store::flush`], or [`Store::before_sending`].
+    /// Replaces the checkpoint of a file. It is on disk after the next [`Store::flush`], or [`Store::before_sending`].
     pub(crate) fn put(&self, checkpoint: Checkpoint) {
         let mut entries = lock(&self.entries);
         let sent = entries.remove(checkpoint.file_id).and_then(|entry| entry.sent);
@@ -143,20 +142,19 @@ impl Store {
         entries.insert(Entry { checkpoint, unwritten: Unwritten::State, sent });
     }
 
-    /// A revision for the next totals of any file. It is greater than every one before it, also when `clock` was put
-    /// back meanwhile, or a crash has lost all that was not on disk.
+    /// A revision for totals. It is greater than every one before it, also if `clock` was set back, and after a crash.
     pub(crate) fn next_revision(&self, clock: Clock) -> Result<i64, Error> {
         lock(&self.revisions).next(&self.dir, clock.micros())
     }
 
-    /// Notes how far the rows of a file that is read are sent; [`Store::before_sending`] writes it.
+    /// [`Store::before_sending`] writes it.
     pub(crate) fn note_sent(&self, file: FileId, sent: &SentPosition) {
         if let Some(entry) = lock(&self.entries).get_mut(file) {
             entry.sent = Some(sent.clone());
         }
     }
 
-    /// How far a file's rows may have been sent, where that was noted.
+    /// `None` if no sent position of the file was written.
     pub(crate) fn sent(&self, file: FileId) -> Result<Option<SentPosition>, Error> {
         if let Some(entry) = lock(&self.entries).get(file)
             && (entry.sent.is_some() || !entry.checkpoint.state.is_in_place())
@@ -166,12 +164,12 @@ impl Store {
         lock(&self.reader).rows().sent(file)
     }
 
-    /// Ends the reading of a file that is gone or was rewritten; as [`Store::put`]. Rows of it that are on their way still
-    /// count when they are acknowledged.
+    /// As [`Store::put`], for a file that was removed or rewritten. Its rows that are in flight still count when they are
+    /// acknowledged.
     pub(crate) fn truncate(&self, file: FileId) -> Result<(), Error> {
         let known = self.of_file(file)?;
         let mut entries = lock(&self.entries);
-        // Nobody else changes the state of a file that is read, but its position may be a later one by now.
+        // Only the tailer changes the state of an open file, but its position may have advanced.
         let known = entries.remove(file).map(|entry| entry.checkpoint).or(known);
         if let Some(mut checkpoint) = known {
             (checkpoint.state, checkpoint.totals_pending) = (State::Truncated, true);
@@ -180,8 +178,8 @@ impl Store {
         Ok(())
     }
 
-    /// Takes over an acknowledged position; [`Store::flush`] writes it. A file that was closed stays as it is, and one
-    /// that was truncated meanwhile stays so.
+    /// Sets an acknowledged position; [`Store::flush`] writes it. The checkpoint of a closed file does not change, and a
+    /// truncated file stays truncated.
     pub(crate) fn advance(&self, checkpoint: Checkpoint) -> Result<(), Error> {
         let file = checkpoint.file_id;
         let mut entries = lock(&self.entries);
@@ -204,8 +202,8 @@ impl Store {
         Ok(())
     }
 
-    /// Lets every file that is not closed begin again behind its header. Of truncated files the stream may have lost
-    /// the account too. It is on disk before this returns.
+    /// Lets every file that is not closed be read again from its start. The totals of truncated files become pending, since
+    /// the stream may have lost them. All of it is on disk before this returns.
     pub(crate) fn rewind(&self) -> Result<Rewound, Error> {
         let mut rewound = Rewound::default();
         let settled = lock(&self.reader).rows().truncated()?;
@@ -227,13 +225,13 @@ impl Store {
         Ok(rewound)
     }
 
-    /// Writes what has changed since the last time, of all files, to disk: one fsync.
+    /// Writes all changes to disk, with one fsync.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.write(Survives::Machine, |_| true)
     }
 
-    /// Writes what has to be written before rows are sent: to disk where files were met or have changed their state; how
-    /// far rows are sent has to outlive the process only.
+    /// To be called before rows are sent. New files and changed states are written with an fsync. Sent positions only have to
+    /// survive the process, and are written without one.
     pub(crate) fn before_sending(&self) -> Result<(), Error> {
         if lock(&self.entries).values().any(|entry| entry.unwritten == Unwritten::State) {
             return self.flush();
@@ -241,7 +239,7 @@ impl Store {
         self.write(Survives::Process, |entry| entry.sent.is_some())
     }
 
-    /// Writes everything, and ends the store in good order.
+    /// Writes everything, and closes the store cleanly.
     pub(crate) fn end(&self) -> Result<(), Error> {
         self.flush()?;
         lock(&self.database).end()
@@ -288,13 +286,13 @@ impl Store {
     }
 }
 
-/// Makes an empty store. What there is of the one before is moved aside.
+/// Moves the files of a lost store aside, and makes an empty one.
 fn rebuild(dir: &Path, what: &str) -> Result<(), Error> {
     set_aside(dir, what)?;
     database::create(dir, Settings::of_rebuilt(), &[])
 }
 
-/// Moves a damaged store aside, and says what follows.
+/// Moves a damaged store aside, and logs the consequences.
 pub(crate) fn set_aside(dir: &Path, what: &str) -> Result<(), Error> {
     let aside = damage::move_aside(dir, &damage::ALL)?;
     let aside = aside.map_or_else(|| "nowhere".to_owned(), |aside| aside.display().to_string());

@@ -1,5 +1,5 @@
-//! Checkpoints as the version before kept them: two small files for each data file. They are read once, put into the
-//! store, and deleted when they are in it.
+//! Imports the checkpoints of the version before, which were two small files for each data file. They are put into the
+//! store, and then deleted.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::checkpoint::database::Change;
 use crate::checkpoint::disk::{Error, io_error};
 use crate::checkpoint::{Checkpoint, SentPosition, VERSION};
 
-/// Every checkpoint in `dir`, with how far its rows were sent.
+/// Every checkpoint in `dir`, with its sent position.
 pub(super) fn load(dir: &Path) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error("list", dir))? {
@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<Checkpoint, Error> {
     Ok(checkpoint)
 }
 
-/// One line, and what is left of a longer one before; `None` where nothing was noted, or nothing that can be read.
+/// The first line; behind it is the rest of a longer one. `None` if there is none, or it cannot be read.
 fn sent(dir: &Path, file: FileId) -> Option<SentPosition> {
     let bytes = fs::read(dir.join(format!("{file}.ahead"))).ok()?;
     let line = bytes.split(|byte| *byte == b'\n').next()?;
@@ -89,7 +89,7 @@ mod tests {
         fs::write(dir.join("43.ahead"), format!("{sent}\nleft of a longer one")).unwrap();
         fs::write(dir.join("source_id"), "00000000000000ff\n").unwrap();
         fs::write(dir.join("notes.txt"), "somebody's").unwrap();
-        // Who only looks before the first start sees them.
+        // A command that reads checkpoints before the first start finds them.
         assert_eq!(Reader::open(dir).unwrap().unwrap().rows().all().unwrap().len(), 2);
 
         for start in ["first", "second"] {
@@ -124,7 +124,7 @@ mod tests {
         let store = Store::open(dir).unwrap();
         assert_eq!(store.of_file(FileId::from(42)).unwrap().unwrap().state, State::Reading);
         assert!(!dir.join("42.json").exists());
-        // One that is not in the store belongs to whoever put it there.
+        // One that is not in the store is not deleted.
         of_before(dir, 43, r#""reading""#);
         drop(Store::open(dir).unwrap());
         assert!(dir.join("43.json").exists());

@@ -1,4 +1,4 @@
-//! What the commands print that only look.
+//! The output of commands that only read.
 
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,7 @@ struct Listed {
     rows: i64,
     offset: u64,
     path: PathBuf,
-    /// In the archive, or where else it is now; none where it was deleted.
+    /// Where the file is now, which may be in the archive; `None` if it was deleted.
     place: Option<PathBuf>,
 }
 

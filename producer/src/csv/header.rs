@@ -1,4 +1,4 @@
-//! The beginning of a file: its header, and the first record, which together tell it from others.
+//! The head of a file: its header and the first record, by which it is identified.
 
 use crate::csv::records::{Split, Splitter};
 
@@ -7,7 +7,6 @@ const ENOUGH: usize = 64 << 10;
 /// How many bytes of blank and comment lines may stand before the header.
 const LONGEST_PROLOGUE: usize = 1 << 20;
 
-/// The beginning of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub header: Vec<String>,
@@ -19,8 +18,8 @@ pub(crate) struct Head {
     pub length: usize,
 }
 
-/// Finds the head of a file that begins with `bytes`; `None` while it is not complete. `at_end` says that nothing
-/// more will come. The error is a sentence about a header that is none.
+/// Finds the head of a file that begins with `bytes`; `None` while it is not complete. With `at_end`, nothing more will
+/// follow. The error is a sentence about the header.
 pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Option<Head>, String> {
     let mut fields = Vec::new();
     let mut at = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -55,7 +54,7 @@ pub(crate) fn find(bytes: &[u8], splitter: Splitter, at_end: bool) -> Result<Opt
     let (skipped, _) = splitter.skip(&bytes[rows_begin..], at_end);
     let first = rows_begin + skipped;
     let length = match splitter.split(&bytes[first..], at_end, &mut fields) {
-        // Blank lines and comments count as well where there are so many.
+        // So many blank lines and comments count as a record.
         _ if skipped >= ENOUGH => rows_begin + ENOUGH,
         _ if bytes.len() == first && !at_end => return Ok(None),
         Split::Record { next, .. } => first + next.min(ENOUGH),

@@ -1,9 +1,9 @@
-//! Where a CSV record ends, and where its fields lie. Bytes in, field positions out; nothing is copied.
+//! Finds the end of a CSV record, and its fields. Bytes enter, positions of fields leave; nothing is copied.
 //!
 //! The dialect is that of RFC 4180 as readers commonly bend it: a quote opens a field only at its beginning, two
 //! quotes inside are one, what follows a closing quote belongs to the field, a line ends with LF or CRLF. The `csv`
-//! crate cannot serve here, since it does not tell an unfinished record from a finished one, nor an open quote from a
-//! closed one; a test holds this splitter against it.
+//! crate does not report whether a record is complete, or a quote is still open, so it cannot be used here; a test compares
+//! this splitter with it.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ pub(crate) struct Splitter {
     pub comment: Option<u8>,
 }
 
-/// What stands at the beginning of some bytes.
+/// What some bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     /// A record: `end` is behind its last field, `next` behind its line end.
     Record { end: usize, next: usize },
-    /// The beginning of a record, unless nothing more comes.
+    /// The beginning of a record, unless the file ends here.
     Partial,
     /// A quote that has not been closed so far.
     OpenQuote,
@@ -47,8 +47,8 @@ impl Field {
 }
 
 impl Splitter {
-    /// How many bytes of blank and comment lines stand before the next record, or before a line of that kind whose end
-    /// has not come yet; and whether there is one.
+    /// How many bytes of blank and comment lines are before the next record, or before such a line that is not complete; and
+    /// whether there is one.
     pub(crate) fn skip(self, bytes: &[u8], at_end: bool) -> (usize, bool) {
         let unended = |at| if at_end { (bytes.len(), false) } else { (at, true) };
         let mut at = 0;
@@ -67,8 +67,8 @@ impl Splitter {
         (at, false)
     }
 
-    /// Finds the record at the beginning of `bytes` and its `fields`. With `at_end` nothing more will come, so that
-    /// the end of `bytes` is a line end too.
+    /// Finds the record at the beginning of `bytes` and its `fields`. With `at_end` nothing more follows, so that the
+    /// end of `bytes` is a line end too.
     pub(crate) fn split(self, bytes: &[u8], at_end: bool, fields: &mut Vec<Field>) -> Split {
         fields.clear();
         let mut start = 0;
@@ -195,7 +195,7 @@ mod tests {
             }
         }
 
-        /// A record is taken only when its end is there, wherever the bytes are cut.
+        /// A record is only returned when it is complete, wherever the bytes are cut.
         #[test]
         fn half_a_record_is_never_taken(text in "([a,\"]|\n|\r\n){0,40}", cut in 0usize..40) {
             let mut whole = Vec::new();

@@ -1,4 +1,4 @@
-//! The part of a file that is at hand: up to 4 KiB that were read, then what is still to be split into records.
+//! A window into a file: up to 4 KiB of split records, then the bytes that are not split yet, which are the rest.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::file::identity::{FileStat, TAIL, hash};
 /// Bytes of one read.
 const READ: usize = 64 << 10;
 
-/// A window into an open file; closed, it holds nothing.
+/// Empty while it is closed.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     content: Option<Content>,
@@ -22,7 +22,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Opens `path` at the position `reached`; also tells how the file looks.
+    /// Opens `path` at the position `reached`. Also returns the file's metadata.
     pub(crate) fn open(path: &Path, reached: &Position) -> io::Result<(Self, FileStat)> {
         let (content, seen, tail) = Content::open(path, reached.offset)?;
         let base = reached.offset.saturating_sub(tail.len() as u64);
@@ -33,13 +33,13 @@ impl Buffer {
         self.content.is_some()
     }
 
-    /// Gives everything back; what was not split is read again next time.
+    /// Closes the file. What was not split is read again next time.
     pub(crate) fn close(&mut self) {
         *self = Self::default();
     }
 
-    /// Reads on. What was split already is dropped, but for the last 4 KiB. Fails where the file was rewritten since it
-    /// was opened: what is read behind that would begin anywhere in a record.
+    /// Reads more. Split bytes are dropped, except for the last 4 KiB. Fails if the file was rewritten since it was opened,
+    /// since the new bytes might begin in the middle of a record.
     pub(crate) fn fill(&mut self) -> io::Result<Got> {
         let gone = self.at.saturating_sub(TAIL);
         self.bytes.drain(..gone);
@@ -48,12 +48,12 @@ impl Buffer {
         let Some(content) = &mut self.content else { return Ok(Got::End) };
         let before = self.bytes.len();
         let got = content.read(&mut self.bytes, READ)?;
-        // Only now, since it may have been rewritten until just before the read.
+        // After the read, since it may have been rewritten just before it.
         content.still_has(&self.bytes[..before], self.base)?;
         Ok(got)
     }
 
-    /// Forgets what stands from the file's offset `end` on; whether everything before it is at hand.
+    /// Drops the bytes from the file's offset `end` on. Returns whether all bytes before it were read.
     pub(crate) fn cut(&mut self, end: u64) -> bool {
         let length = usize::try_from(end.saturating_sub(self.base)).unwrap_or(usize::MAX);
         let is_there = length <= self.bytes.len();
@@ -61,12 +61,12 @@ impl Buffer {
         is_there
     }
 
-    /// What is still to be split.
+    /// The bytes that are not split yet.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 
-    /// What stands between two offsets of the file, where that was read and is at hand.
+    /// The bytes between two offsets of the file, unless they are outside of the window.
     pub(crate) fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
         let at = |offset: u64| usize::try_from(offset.checked_sub(self.base)?).ok();
         self.bytes.get(at(start)?..at(end)?)
@@ -76,7 +76,7 @@ impl Buffer {
         self.at += length;
     }
 
-    /// Goes back to an `offset` of the file that was passed since the last [`Buffer::fill`].
+    /// Goes back to an `offset` of the file, of before an [`Buffer::advance`] since the last [`Buffer::fill`].
     pub(crate) fn move_back(&mut self, offset: u64) {
         let passed = usize::try_from(self.offset() - offset).unwrap_or(usize::MAX);
         self.at = self.at.saturating_sub(passed);

@@ -1,8 +1,8 @@
-//! The text of a compressed file, through all its members or frames. Compressed bytes enter; what leaves was held
-//! against the checksums that the file has.
+//! The text of a compressed file, through all its members or frames. Compressed bytes enter; what leaves was checked
+//! against the checksums of the file.
 //!
-//! An end in the middle of a member or frame is [`io::ErrorKind::UnexpectedEof`]: more may come. Whatever else is wrong
-//! with the bytes does not pass by itself and is [`is_damaged`].
+//! An end in the middle of a member or frame is [`io::ErrorKind::UnexpectedEof`]: more may follow. Other errors in the
+//! content are permanent: [`is_damaged`].
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) enum Format {
     Zstd,
 }
 
-/// By the name's ending, in letters of either case; `None` where the file is read as it is.
+/// By the name's ending, in upper or lower case; `None` if the file is not compressed.
 pub(super) fn format_of(path: &Path) -> Option<Format> {
     let ending = path.extension()?;
     if ending.eq_ignore_ascii_case("gz") {
@@ -33,12 +33,12 @@ pub(super) fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
-/// The bytes of the file are not what its format and its checksums ask for.
+/// The content does not match its format or its checksums.
 #[derive(Debug, thiserror::Error)]
 #[error("the compressed file is damaged: {0}; copy it again")]
 struct Damaged(io::Error);
 
-/// Whether reading failed because of what the file contains, so that reading it again would fail again.
+/// Whether reading failed because of the content, so that it would fail again.
 pub(crate) fn is_damaged(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Damaged>())
 }
@@ -51,7 +51,7 @@ pub(super) fn reader(format: Format, file: impl Read + Send + 'static) -> io::Re
     })
 }
 
-/// Tells damage from what the system says while the file is read.
+/// Makes [`Damaged`] of errors in the content, unlike errors of the system.
 struct Checked<R>(R);
 
 impl<R: Read> Read for Checked<R> {

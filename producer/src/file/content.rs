@@ -1,4 +1,4 @@
-//! The bytes of a file from an offset on: as they are, or out of gzip or zstd.
+//! The bytes of a file from an offset on, after decompression.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,11 +12,11 @@ use crate::file::identity::{FileStat, TAIL};
 
 pub(crate) struct Content {
     reader: Box<dyn Read + Send>,
-    /// Set where the file's offsets are those of its text, so that what was read can be looked at again.
+    /// Set if the file is not compressed, so that bytes can be read again by their offset.
     plain: Option<File>,
 }
 
-/// The file is not the one that was opened, although it is in its place: a writer has begun anew in it.
+/// A writer has overwritten the file in its place.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("it was rewritten while it was read")]
 struct Rewritten;
@@ -26,22 +26,22 @@ pub(crate) fn is_rewritten(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Rewritten>())
 }
 
-/// What one read brought.
+/// The result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Got {
     /// Bytes; there may be more.
     More,
-    /// There is nothing more for now.
+    /// The current end of the file.
     End,
     /// A compressed file stops before its end.
     Unfinished,
 }
 
 impl Content {
-    /// Opens the file at `offset` of its uncompressed bytes. Also returns how it looks, and the bytes before the
-    /// offset, up to 4 KiB; fewer than there should be where the file is shorter than that.
+    /// Opens the file at `offset` of its uncompressed bytes. Also returns its metadata, and the bytes before the offset, up
+    /// to 4 KiB; fewer if the file is shorter than that.
     pub(crate) fn open(path: &Path, offset: u64) -> io::Result<(Self, FileStat, Vec<u8>)> {
-        // What is no file, and what a link points to that came into the file's place, is never opened.
+        // Only regular files are opened, and no links that have replaced a file.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
@@ -52,7 +52,7 @@ impl Content {
         let before = offset.min(TAIL as u64);
         let skipped = offset - before;
         let (mut reader, plain): (Box<dyn Read + Send>, _) = match compressed::format_of(path) {
-            // Not even a beginning: one that is being written.
+            // A writer has just made it.
             Some(_) if seen.size == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             Some(format) => {
                 let mut reader = compressed::reader(format, file)?;
@@ -70,7 +70,7 @@ impl Content {
         Ok((Self { reader, plain }, seen, tail))
     }
 
-    /// Fails where the file does not have `bytes` at `offset` any more, up to 4 KiB before their end.
+    /// Fails if the last 4 KiB of `bytes`, which are from `offset` on, are not in the file any more.
     pub(crate) fn still_has(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let Some(file) = &self.plain else { return Ok(()) };
         let skipped = bytes.len().saturating_sub(TAIL);

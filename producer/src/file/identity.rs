@@ -1,4 +1,4 @@
-//! Which file this is: the one that was read before, or another one under its name.
+//! Which file this is: one that was read before, or another one under its name.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -8,10 +8,10 @@ use common::FileId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// How many bytes before a position are held against the file when it is met again.
+/// How many bytes before a position are compared when a file is opened again.
 pub(crate) const TAIL: usize = 4096;
 
-/// What tells a file from others. Never its size, which grows, nor its device, which a reboot renumbers.
+/// Makes a file different from others. The size is not in it, since it grows, nor the device, since a reboot renumbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
@@ -25,7 +25,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The id under which the file's rows go, for the directory that has `source_id`.
+    /// For the checkpoint directory that has `source_id`.
     pub(crate) fn file_id(&self, source_id: u64) -> FileId {
         let mut hasher = Xxh3::new();
         for number in [source_id, self.inode, self.head_length, self.head_hash, u64::from(self.incarnation)] {
@@ -46,20 +46,20 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// A file at one look.
+/// The metadata of a file at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileStat {
     pub inode: u64,
     pub size: u64,
-    /// Its modification time, in microseconds since 1970: by the clock of whoever wrote it, who can also set it.
+    /// Its modification time, in microseconds since 1970. A writer, and another machine, may set it.
     pub written_us: i64,
-    /// When the system last changed its content, its name or its times, in microseconds since 1970. It cannot be set.
+    /// The last change of its content, its name or its times, in microseconds since 1970. It cannot be set.
     pub changed_us: i64,
 }
 
 impl FileStat {
-    /// Whether a file that was renamed in between has not been written: a rename changes only [`Self::changed_us`].
+    /// Whether a file that was renamed has not been written: a rename changes only [`Self::changed_us`].
     pub(crate) fn is_same_but_for_its_name(&self, other: &Self) -> bool {
         *self == Self { changed_us: self.changed_us, ..*other }
     }

@@ -1,27 +1,27 @@
-//! Symbolic links in the landing directory. They are never read: what such a link points to is a file of the directory,
-//! which is read under its own name, or none of ours, which is neither opened nor named.
+//! Symbolic links in the landing directory, which are never read. The target is either a file of the directory, which is
+//! read under its own name, or outside of it, and then neither opened nor printed.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// What a symbolic link in a directory is.
+/// The target of a symbolic link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Another name of a file of the same directory, whose own name it is.
+    /// A file of the same directory that is read under this name.
     Neighbour(String),
-    /// Of something in the directory that is not read under its own name.
+    /// In the directory, and not read under its own name.
     Inside,
-    /// Of something outside the directory.
+    /// Outside of the directory.
     Leaves,
-    /// Of nothing: what it points to is not there.
+    /// Missing.
     Dangling,
-    /// It cannot be followed, for what the system says.
+    /// The link cannot be followed, for this reason.
     Unknown(String),
 }
 
 impl Link {
-    /// What the link `path` is to its own directory; `is_read` says which names are read there.
+    /// `is_read` is whether files of a name are read.
     pub(crate) fn of(path: &Path, is_read: impl FnOnce(&Path) -> bool) -> Self {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let resolved = fs::canonicalize(dir).and_then(|dir| Ok((dir, fs::canonicalize(path)?)));
@@ -47,7 +47,7 @@ impl Link {
         matches!(self, Self::Inside | Self::Leaves | Self::Unknown(_))
     }
 
-    /// What to say of it, without what it points to where that is outside.
+    /// A sentence without the target, unless that is in the directory.
     pub(crate) fn why(&self) -> String {
         match self {
             Self::Neighbour(name) => format!("is a link to {name}, which is read under that name"),

@@ -1,6 +1,5 @@
-//! The rows of one file, one after another: whoever reads a file, for whatever purpose, reads it with this, so that
-//! everybody gets the same rows. What enters is a file and its [`RowFormat`]; what leaves are messages, each with the
-//! place of its row.
+//! Reads the rows of one file. The tailer and all commands read files with this, so that they get the same rows. What enters
+//! is a file and its [`RowFormat`]; what leaves are messages, each with the position of its row.
 //!
 //! A file that is read for the first time is a [`NewFile`] until its header is found.
 
@@ -22,15 +21,14 @@ use crate::map::{Limits, Mapped, Mapper, Mapping, RowPosition};
 pub(crate) use new_file::{NewFile, NoHeader};
 use overlong::Overlong;
 
-/// What decides which rows a file has. It is settled when the file is read for the first time, and pinned in its
-/// checkpoint.
+/// What decides which rows a file has. It is set when the file is read for the first time, and pinned in its checkpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct RowFormat {
     pub file_id: FileId,
     pub mapping: Arc<Mapping>,
     pub limits: Limits,
-    /// Offsets at which the file was taken to be at its end in the middle of a line, or within an open quote. The rows
-    /// end there again, or other rows would get the same numbers.
+    /// Offsets at which the file was finished in the middle of a line, or within an open quote. Rows end there again when the
+    /// file is read again, or other rows would get the same numbers.
     pub forced_ends: Vec<u64>,
 }
 

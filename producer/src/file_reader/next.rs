@@ -1,4 +1,4 @@
-//! Record by record: where the next one ends, and what becomes of lines that are none.
+//! Finds the next record, and rejects lines that are none.
 
 use common::event::Reason;
 use memchr::memchr;

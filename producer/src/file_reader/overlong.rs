@@ -1,8 +1,8 @@
-//! A line that is longer than a record may be. It passes through in pieces, and its beginning stays.
+//! A line that is longer than a record may be. It is read in pieces, and only its beginning is kept.
 
 use crate::map::RowDigest;
 
-/// Such a line, while its end has not been seen.
+/// A line whose end has not been read.
 #[derive(Debug)]
 pub(crate) struct Overlong {
     /// The file's offset of its first byte.
@@ -33,7 +33,7 @@ impl Overlong {
         self.push(line);
     }
 
-    /// The line's beginning, and what is known of all of it, without its line end.
+    /// The line's beginning and the digest of all of it, without its line end.
     pub(crate) fn end(self) -> (Vec<u8>, RowDigest) {
         (self.head, self.whole)
     }

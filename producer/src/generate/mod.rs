@@ -36,10 +36,8 @@ use crate::land::{self, Landing};
 /// Why no more files can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory does not take them.
     #[error(transparent)]
     Land(#[from] land::Error),
-    /// The runtime is going away.
     #[error("failed to finish a generated file")]
     Interrupted(#[source] JoinError),
 }

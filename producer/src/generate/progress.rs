@@ -1,8 +1,8 @@
-//! What was made: counted while it goes on, and told at the end.
+//! Counts of a running generator, and of a finished run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What has landed so far, for whoever shows a live line.
+/// What has landed so far.
 #[derive(Debug, Default)]
 pub struct Progress {
     rows: AtomicU64,
@@ -29,9 +29,8 @@ impl Progress {
 /// What a run has landed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Generated {
-    /// All rows, whatever their kind.
+    /// All rows, good or not.
     pub rows: u64,
-    /// Files.
     pub files: u64,
     /// Rows among them that are spoilt, and belong in `corrupt_records`.
     pub spoilt: u64,

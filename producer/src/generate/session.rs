@@ -49,7 +49,7 @@ pub(super) struct Step {
 impl Session {
     /// Someone of `visitors` comes in.
     pub(super) fn open(visitors: u64, dice: &mut Dice) -> Self {
-        // Addresses that are set aside for benchmarks and belong to nobody: 198.18.0.0/15 (RFC 2544).
+        // Addresses that are set aside for benchmarks and have no owner: 198.18.0.0/15 (RFC 2544).
         let ip_address = Ipv4Addr::new(198, dice.random_range(18..=19), dice.random(), dice.random());
         Self {
             id: Builder::from_random_bytes(dice.random()).into_uuid().to_string(),

@@ -10,7 +10,7 @@ use super::row::COLUMNS;
 enum Flaw {
     /// Its last field is missing.
     Short,
-    /// It has a field too many, as after a comma that nobody quoted.
+    /// It has a field too many, as after a comma that was not quoted.
     Long,
     /// A column holds this instead.
     Holds(&'static str, &'static [u8]),

@@ -16,7 +16,7 @@ const OPEN_SESSIONS: usize = 64;
 /// The longest pause between two steps of a session, in units of no meaning but their order.
 const LONGEST_PAUSE: u64 = 1_000;
 
-/// The sessions that are going on; whoever leaves is followed by someone else.
+/// The current sessions. A visitor who leaves is replaced by another one.
 #[derive(Debug)]
 pub(super) struct Traffic {
     catalogue: Catalogue,

@@ -1,6 +1,6 @@
 //! Who comes to the shop.
 //!
-//! A visitor is a function of a number alone, made anew for each session: any number of them costs no memory,
+//! A visitor is a function of a number alone, made again for each session: any number of them costs no memory,
 //! and a customer keeps name and address from run to run.
 
 use fake::Fake as _;
@@ -30,7 +30,7 @@ impl Visitor {
     fn numbered(number: u64) -> Self {
         let dice = &mut dice(Of::Visitors, number);
         let (first, last) = name(dice);
-        // Domains that belong to nobody (RFC 2606). The number tells namesakes apart.
+        // Domains without an owner (RFC 2606). The number makes the address of namesakes different.
         let domain = ["example.com", "example.net", "example.org"][dice.random_range(0..3)];
         let email = format!("{}.{}.{number}@{domain}", mailbox(first), mailbox(last));
         Self { id: format!("C{number:07}"), name: format!("{first} {last}"), email, address: address(dice) }
@@ -68,7 +68,6 @@ fn address(dice: &mut Dice) -> String {
     }
 }
 
-/// What visitors hold in their hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Device {
     Mobile,

@@ -1,4 +1,4 @@
-//! The place of each of the event's columns in [`COLUMNS`]; a name that is not there does not compile.
+//! The place of each of the event's columns in [`COLUMNS`]; an unknown name does not compile.
 
 use common::event::COLUMNS;
 

@@ -1,10 +1,10 @@
-//! What is known of a row of which only the beginning can be kept: its length, and a digest of all of it.
+//! Length and digest of a row of which only the beginning can be stored.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A row, taken in piece by piece.
+/// Computed piece by piece.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowDigest {
     length: u64,
@@ -12,14 +12,12 @@ pub(crate) struct RowDigest {
 }
 
 impl RowDigest {
-    /// A row that is at hand.
     pub(crate) fn of(row: &[u8]) -> Self {
         let mut whole = Self::default();
         whole.add(row);
         whole
     }
 
-    /// The next bytes of the row.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         self.hash.update(bytes);

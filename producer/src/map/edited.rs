@@ -1,5 +1,5 @@
-//! Edited files: rejected rows that a person has mended, behind one more column that says which rejected row each of
-//! them takes the place of.
+//! Edited files: rejected rows that a person has corrected. Their first column is the origin of the rejected row that each
+//! row replaces.
 //!
 //! That column comes first, so that the rest of a row is what it was in its own file: it fills the same columns of the
 //! event and makes the same id.
@@ -20,8 +20,8 @@ impl Mapping {
         self
     }
 
-    /// The mapping of an edited file whose rows come from the file of this one; `None` where its columns are others.
-    /// How times are written is settled anew: rows are also mended for its sake.
+    /// The mapping of an edited file whose rows come from the file of this one; `None` if its columns are different.
+    /// The form of times is settled again, since it may be what was corrected.
     pub(crate) fn of_edited(&self, header: &[String], delimiter: u8) -> Option<Self> {
         let same = Self { delimiter, time_form: None, ..self.clone() };
         let mapping = if self.is_edited { same } else { same.behind_origin() };
@@ -29,8 +29,8 @@ impl Mapping {
     }
 }
 
-/// What separates the fields of an edited file that begins with `bytes`: programs that edit tables choose their own.
-/// `None` where it is no edited file.
+/// The delimiter of an edited file that begins with `bytes`, since spreadsheets choose their own. `None` if it is not an
+/// edited file.
 pub(crate) fn delimiter_of_edited(bytes: &[u8]) -> Option<u8> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let quoted = bytes.strip_prefix(b"\"").and_then(|rest| {
@@ -42,7 +42,7 @@ pub(crate) fn delimiter_of_edited(bytes: &[u8]) -> Option<u8> {
         .filter(|sign| *sign == b'\t' || sign.is_ascii_punctuation() && !b"_\"".contains(sign))
 }
 
-/// Which rejected row the row takes the place of that begins `record`, by its first field.
+/// The origin of the rejected row that the first row in `record` replaces, by its first field.
 pub(crate) fn origin_of(record: &[u8], delimiter: u8) -> Result<Origin, NoOrigin> {
     let field = record.split(|byte| *byte == delimiter).next().unwrap_or_default();
     String::from_utf8_lossy(field).trim().trim_matches('"').parse()

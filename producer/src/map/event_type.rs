@@ -1,4 +1,4 @@
-//! Which words are event types, and which type a file's word means.
+//! Maps the words of a file to event types.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,7 +28,6 @@ const ALIASES: [(&str, &str); 14] = [
 /// The longest event type, in bytes: it becomes a part of a subject.
 const LONGEST: usize = 128;
 
-/// How a file's words become event types.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EventTypeRule {
     types: EventTypes,
@@ -40,7 +39,7 @@ impl EventTypeRule {
         Self { types, aliases }
     }
 
-    /// The type that `word` means; an error says which are accepted.
+    /// The event type of `word`. The error lists those that are accepted.
     pub(crate) fn resolve<'a>(&'a self, word: &'a str) -> Result<Cow<'a, str>, String> {
         if let Some(meant) = self.aliases.get(word) {
             return Ok(meant.into());

@@ -1,4 +1,4 @@
-//! One record to one message. This runs once a row: what can be borrowed is borrowed.
+//! Makes a message of each record. This runs once for each row, so nothing is copied that can be borrowed.
 
 mod event;
 mod value_limits;
@@ -15,10 +15,10 @@ use crate::map::event_id::IdFields;
 use crate::map::reject::Rejection;
 use crate::map::{Mapping, RowDigest, origin_of};
 
-/// Subjects are kept for this many event types; beyond it they are made anew.
+/// For how many event types subjects are cached.
 const KEPT_SUBJECTS: usize = 1_000;
 
-/// Where a record stands.
+/// The origin of a record and its place in the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowPosition {
     pub file: FileId,
@@ -34,7 +34,7 @@ pub(crate) struct RowPosition {
 pub(crate) struct Mapped {
     pub subject: Subject,
     pub payload: Bytes,
-    /// Set where the row is no event.
+    /// Set if the row is a reject.
     pub rejected: Option<(Reason, String)>,
 }
 
@@ -69,7 +69,7 @@ impl Mapper {
         }
     }
 
-    /// Forgets what rows have settled, before they are read again from the first one on.
+    /// To be called before rows are read again from the first one on.
     pub(crate) fn rewind(&mut self) {
         self.mapping.time_form = None;
     }
@@ -98,7 +98,7 @@ impl Mapper {
         }
     }
 
-    /// The message for bytes that are no event as a whole.
+    /// The reject of a row that cannot be split into fields.
     pub(crate) fn refuse(
         &self,
         raw: &[u8],
@@ -109,7 +109,7 @@ impl Mapper {
         self.reject(raw, position, Rejection::of_row(reason, message))
     }
 
-    /// The message for a row of which only the beginning is at hand.
+    /// The reject of a row of which only the beginning was kept.
     pub(crate) fn refuse_beginning(
         &self,
         raw: &[u8],
@@ -130,7 +130,7 @@ impl Mapper {
         rejection.into_message(raw, position, replaces, self.max_payload)
     }
 
-    /// Which rejected row the row of an edited file takes the place of.
+    /// The origin of the rejected row that the row of an edited file replaces.
     fn replaced(&self, raw: &[u8]) -> Result<Option<Origin>, NoOrigin> {
         self.mapping.is_edited.then(|| origin_of(raw, self.mapping.delimiter)).transpose()
     }

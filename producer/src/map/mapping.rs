@@ -1,4 +1,4 @@
-//! Which field of a file fills which column of the event. Resolved once a file from its header, then pinned.
+//! Which field of a file fills which column of the event. It is resolved once for each file from its header, then pinned.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,8 +36,8 @@ const ALIASES: [(&str, &[&str]); 15] = [
 /// Columns without which no file can be mapped.
 const REQUIRED: [&str; 2] = ["event_type", "event_timestamp"];
 
-/// The resolved mapping of one file. It is kept in the file's checkpoint: a row that is read again gets the same id,
-/// whatever the configuration says by then.
+/// The resolved mapping of one file. It is stored in the file's checkpoint, so that a row that is read again gets the same
+/// id, also if the configuration has changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Mapping {
     /// The `[[source]]` that it comes from.
@@ -65,12 +65,12 @@ pub(crate) struct Mapping {
     pub time_form: Option<TimeForm>,
     /// Bounds of Low and Medium.
     pub price_below: (f64, f64),
-    /// Whether the first field says which rejected row a row takes the place of.
+    /// Whether the first field is the origin of the rejected row that a row replaces.
     #[serde(default)]
     pub is_edited: bool,
 }
 
-/// A header that cannot be mapped: the sentence shows it beside what was expected.
+/// A header that cannot be mapped. The sentence has the header and the columns that are expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unmappable(pub String);
 
@@ -82,7 +82,6 @@ pub(crate) fn source_of(config: &Config, path: &Path) -> Source {
     config.source.iter().find(fits).cloned().unwrap_or_default()
 }
 
-/// What separates the fields of a file of this name.
 pub(crate) fn delimiter_of(source: &Source, path: &Path) -> u8 {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let usual = if name.contains(".tsv") { '\t' } else { ',' };
@@ -188,7 +187,7 @@ fn no_column(header: &[String], missing: &str) -> Unmappable {
     ))
 }
 
-/// A header for people, who need not see all of it.
+/// A header for output, shortened.
 fn shown(header: &[String]) -> String {
     shortened(&header.join(", "), SHORT).into_owned()
 }

@@ -1,10 +1,10 @@
-//! Prices: decimals that keep every digit, and the band in which they lie.
+//! Parses prices, without rounding, and finds their category.
 
 use common::event::Reason;
 
 use crate::map::values::Refusal;
 
-/// A price as PostgreSQL's `numeric(12,2)` takes it, in text.
+/// The price as text that PostgreSQL's `numeric(12,2)` stores without a change.
 pub(crate) fn price(text: &str, decimal: char) -> Result<String, Refusal> {
     let bad = |what: String| (Reason::BadPrice, what);
     if text.starts_with('-')

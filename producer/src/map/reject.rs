@@ -1,4 +1,4 @@
-//! A row that is no event, and the message that says so.
+//! A row that cannot become an event, and its message.
 
 use async_nats::Subject;
 use common::event::Reason;
@@ -7,27 +7,26 @@ use common::{Origin, stream};
 
 use crate::map::{Mapped, RowDigest, RowPosition};
 
-/// The longest sentence and the longest value that are told, in characters; the row itself is kept whole.
-const TOLD: usize = 1_000;
+/// The longest sentence and the longest value that are sent, in characters. The row itself is not shortened.
+const LONGEST_TEXT: usize = 1_000;
 
-/// A row that is no event: why, the event's column and the value at fault, and the sentence.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) reason: Reason,
     pub(super) column: Option<&'static str>,
     pub(super) value: Option<String>,
     pub(super) message: String,
-    /// Set where the row is longer than what is at hand of it.
+    /// Set if only the beginning of the row was kept.
     pub(super) whole: Option<Box<RowDigest>>,
 }
 
 impl Rejection {
-    /// A row that is at fault as a whole.
+    /// Without a column.
     pub(super) fn of_row(reason: Reason, message: String) -> Self {
         Self { reason, column: None, value: None, message, whole: None }
     }
 
-    /// The message for the row `raw`, which is cut where it would not fit `max_payload` in base64.
+    /// The message for the row `raw`, which is cut if it would not fit `max_payload` in base64.
     pub(super) fn into_message(
         self,
         raw: &[u8],
@@ -36,7 +35,7 @@ impl Rejection {
         max_payload: usize,
     ) -> Mapped {
         let kept = &raw[..raw.len().min(max_payload / 2)];
-        let cut = |text: String| text.chars().take(TOLD).collect::<String>();
+        let cut = |text: String| text.chars().take(LONGEST_TEXT).collect::<String>();
         let whole = self.whole.or_else(|| (kept.len() < raw.len()).then(|| RowDigest::of(raw).into()));
         let message = match &whole {
             None => cut(self.message),

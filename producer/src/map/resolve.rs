@@ -1,5 +1,5 @@
-//! How a file that is read for the first time is mapped. What enters is its header and what is known of other files; what
-//! leaves is settled for as long as the file is read.
+//! How a file that is read for the first time is mapped. Its header and the mappings of other files enter; its mapping
+//! leaves, which is then pinned.
 //!
 //! An edited file brings rows of another file, so it is mapped as a file of that file's kind, whatever its own name is.
 
@@ -32,7 +32,7 @@ impl MappingRules {
         Self { config: config.clone(), max_payload }
     }
 
-    /// Those of files that have none yet.
+    /// Of files that have none yet.
     pub(crate) fn limits(&self) -> Limits {
         Limits { max_record_bytes: self.config.tail.max_record_bytes, max_payload: self.max_payload() }
     }
@@ -136,10 +136,10 @@ mod tests {
         let mapping = resolved(&config, "fixed.csv", &edited(7, ORDERS), Some(&original)).unwrap();
         assert_eq!((mapping.source.as_str(), mapping.is_edited, mapping.delimiter), ("orders", true, b';'));
         assert_eq!((mapping.columns["event_type"], &mapping.attributes), (1, &vec![3]));
-        // Without the file's checkpoint its name has to do.
+        // Without the file's checkpoint, its name decides.
         assert!(resolved(&config, "fixed.csv", &edited(7, ORDERS), None).is_err());
         assert_eq!(resolved(&config, "orders_1.7.csv", &edited(7, ORDERS), None).unwrap().source, "orders");
-        // Mended twice, the name is that of an edited file.
+        // Corrected twice: the name is that of an edited file.
         let again = read(&config, 8, "orders_1.7.retry_1.csv", &edited(7, ORDERS));
         let config = orders("orders_1.csv");
         assert_eq!(

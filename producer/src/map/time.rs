@@ -1,4 +1,4 @@
-//! Times: from the forms in which files write them to RFC 3339 in UTC. Nothing is guessed and nothing rounded.
+//! Parses the times of files. They leave as RFC 3339 in UTC; nothing is guessed and nothing rounded.
 
 use chrono::{DateTime, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::map::values::Refusal;
 
-/// How a file writes times; its first one settles it.
+/// How a file writes times, as in its first row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TimeForm {
@@ -17,7 +17,7 @@ pub(crate) enum TimeForm {
 }
 
 impl TimeForm {
-    /// The form of `text`: a number is taken in the unit in which it is a time of our days.
+    /// The form of `text`: a number has the unit in which it is a time of these decades.
     pub(crate) fn of(text: &str) -> Self {
         match text.parse::<i64>() {
             Err(_) => Self::Dates,

@@ -1,10 +1,10 @@
-//! Values that need no file of their own: addresses and devices.
+//! IP addresses and devices.
 
 use std::net::IpAddr;
 
 use common::event::Reason;
 
-/// Why a value is refused: the reason, and the rest of a sentence which begins with the value.
+/// Why a value is rejected: the reason, and the rest of a sentence that begins with the value.
 pub(crate) type Refusal = (Reason, String);
 
 pub(crate) fn ip_address(text: &str) -> Result<(), Refusal> {
@@ -14,7 +14,7 @@ pub(crate) fn ip_address(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The device that a file's own word means, where it is a known one.
+/// The device of a file's own word; `None` if that is unknown.
 pub(crate) fn device(word: &str) -> Option<&'static str> {
     const WORDS: [(&str, &str); 12] = [
         ("mobile", "Mobile"),
@@ -33,7 +33,7 @@ pub(crate) fn device(word: &str) -> Option<&'static str> {
     WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|&(_, device)| device)
 }
 
-/// The device that a browser says it runs on.
+/// The device by its user agent.
 pub(crate) fn device_of_user_agent(user_agent: &str) -> &'static str {
     let has = |word| user_agent.contains(word);
     if has("iPad") || has("Tablet") || (has("Android") && !has("Mobile")) {

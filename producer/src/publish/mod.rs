@@ -45,7 +45,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Why publishing ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The inbox for acknowledgements could not be had.
     #[error("failed to subscribe to the inbox for acknowledgements")]
     Subscribe(#[source] async_nats::SubscribeError),
     /// The stream is not one that can be published to.

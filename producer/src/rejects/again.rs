@@ -1,5 +1,5 @@
-//! Rejected rows of which the table has only the beginning, or only the message: their bytes are read again from the
-//! file. Row numbers enter, in rising order, and the bytes of each leave.
+//! Reads the bytes of rejected rows again from their file, if the table has only the beginning, or only the message. Row
+//! numbers enter, in rising order; the bytes of each row leave.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use common::config::Config;
 use crate::file::content::{Content, Got};
 use crate::row_lookup::{self, Located, Rows};
 
-/// Nobody edits a longer row, in bytes.
+/// The longest row that is written to a file for editing, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ impl Again {
         Ok(Self(Rows::open(config, file)?))
     }
 
-    /// The whole of a row, which has to lie behind those that were asked for before.
+    /// All bytes of a row, which has to be behind the previous one.
     pub fn row(&mut self, row: i64) -> Result<Vec<u8>, Error> {
         let found = self.0.find(row)?;
         if found.is_cut { whole(found) } else { Ok(found.raw) }

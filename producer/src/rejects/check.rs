@@ -1,4 +1,4 @@
-//! Whether an edited file can be sent: each of its rows has to say which rejected row it takes the place of.
+//! Checks whether an edited file can be sent: each of its rows needs the origin of the rejected row that it replaces.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub enum Error {
     BadOrigin { path: PathBuf, row: i64, origin: NoOrigin, more: usize },
 }
 
-/// How many rows the edited file at `path` has, where it can be sent as a whole.
+/// The number of rows of the edited file at `path`, if all of them can be sent.
 pub fn check(config: &Config, path: &Path) -> Result<i64, Error> {
     let read = |source| check::Error::Read { path: path.to_owned(), source };
     let open = |path: PathBuf| Buffer::open(&path, &Position::default());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_has_to_say_which_row_it_takes_the_place_of() {
+    fn each_row_needs_the_origin_of_the_row_that_it_replaces() {
         let header = "millrace_origin;event;time\r\n";
         assert_eq!(checked(&format!("\u{feff}{header}7:1;view;2024-01-01 00:00:00\r\n7:2;few\r\n")), Ok(2));
         let error = checked(&format!("{header}7:1;view;soon\nx;view;soon\n;few\n")).unwrap_err();

@@ -1,4 +1,4 @@
-//! An edited file enters the landing directory as a copy: whole or not at all, and never over another file.
+//! Copies an edited file to the landing directory: completely or not at all, and without replacing another file.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,10 +10,10 @@ use crate::land::{self, Error};
 
 /// Endings of the names that are read; a file of another name lands as the first.
 const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"];
-/// What a landed file's name has behind the name of the edited one.
+/// Follows the name of the edited file in that of the copy.
 const MARK: &str = ".retry_";
 
-/// Copies the edited `file` into `landing`, under a name that tells what it is and when it came.
+/// The name of the copy has that of `file` and the time.
 pub fn land(file: &Path, landing: &Path, clock: Clock) -> Result<PathBuf, Error> {
     fs::create_dir_all(landing).map_err(Error::on("make directory", landing))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();

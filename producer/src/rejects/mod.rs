@@ -1,8 +1,7 @@
-//! Rejected rows on their way to a person and back: rows leave as a file that can be edited, and the edited file comes
-//! back into the landing directory.
+//! Rejected rows are written to a file that a person can edit, and the edited file is put into the landing directory.
 //!
-//! There it is a file like any other, whose rows have origins of their own. What it adds is its first column, which
-//! says which rejected row each of its rows takes the place of.
+//! There it is a file like any other, whose rows have their own origins. Its first column is the origin of the rejected row
+//! that each row replaces.
 
 mod again; // a rejected row -> its bytes, where the table has them not
 mod write; // rejected rows -> a file that can be edited

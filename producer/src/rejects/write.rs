@@ -1,4 +1,4 @@
-//! Rejected rows as a file that can be edited: origins and bytes enter, a CSV file of the rows' own header leaves.
+//! Writes rejected rows to a file that can be edited: origins and bytes enter, a CSV file with the rows' own header leaves.
 
 use std::io::{self, BufWriter, Write as _};
 use std::iter;
@@ -12,14 +12,14 @@ use crate::csv::records::{Field, Split, Splitter};
 use crate::land::{self, Error};
 use crate::map::origin_of;
 
-/// A file in the making, which nobody sees yet. Dropped before it is finished, it is removed.
+/// A file with a temporary name. Dropped before it is finished, it is removed.
 #[derive(Debug)]
 pub struct Export {
     file: BufWriter<NamedTempFile>,
     dir: PathBuf,
     name: String,
     splitter: Splitter,
-    /// How many columns the rows' own file has, where that was an edited file too.
+    /// How many columns the rows' own file has, if that is an edited file too.
     edited_columns: Option<usize>,
     fields: Vec<Field>,
 }
@@ -52,7 +52,7 @@ impl Export {
         Ok(export)
     }
 
-    /// Adds the row that was rejected at `origin` with these bytes. They stay as they are where they are one record;
+    /// Adds the row that was rejected at `origin` with these bytes. They are not changed if they are one record;
     /// otherwise, as with a quote that is never closed, they become one quoted field, so that the file stays readable.
     pub fn row(&mut self, origin: Origin, raw: &[u8]) -> Result<(), Error> {
         let raw = self.without_origin(raw);
@@ -73,7 +73,7 @@ impl Export {
         land::place(part, &dir, iter::once(name))
     }
 
-    /// A row of an edited file without its first field: it is known by its own origin now.
+    /// A row of an edited file without its first field, which is replaced by the row's own origin.
     fn without_origin<'a>(&mut self, raw: &'a [u8]) -> &'a [u8] {
         let Some(columns) = self.edited_columns else { return raw };
         let delimiter = self.splitter.delimiter;

@@ -1,4 +1,4 @@
-//! The event of a record: its columns, its id and its attributes. The error is a value that is refused.
+//! Makes the event of a record: its columns, its id and its attributes. The error is a rejection.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::map::time::{TimeForm, timestamp};
 use crate::map::{RowPosition, column, event_id, price, values};
 
 impl Mapper {
-    /// The event's type and JSON, and how its time is written.
+    /// The event's type, the form of its time, and its JSON.
     pub(super) fn message(
         &self,
         record: &str,
@@ -57,7 +57,7 @@ impl Mapper {
             ),
         };
         let ip_address = value(column::IP_ADDRESS);
-        // PostgreSQL takes no blanks around it, so what is sent is what was checked.
+        // PostgreSQL accepts no blanks around it, so it is sent without them.
         let ip_address = ip_address.as_deref().map(str::trim);
         if let Some(address) = ip_address {
             values::ip_address(address)
@@ -110,7 +110,7 @@ impl Mapper {
         Ok((event_type.into_owned(), form, payload.into()))
     }
 
-    /// The id, and the file's own id where that is no UUID. `file` is the file that the row belongs to.
+    /// The id, and the file's own id if that is not a UUID. `file` is the file that the row belongs to.
     fn event_id<'a>(
         &self,
         record: &'a str,
@@ -136,7 +136,7 @@ impl Mapper {
         Ok((self.id_fields.id(record, fields, hashed), None))
     }
 
-    /// The fields that map to nothing as a JSON object; `None` where there is nothing in them.
+    /// The fields that fill no column as a JSON object; `None` if all of them are empty.
     fn attributes(&self, record: &str, fields: &[Field], device: Option<&str>) -> Option<Box<RawValue>> {
         let mut json = String::from("{");
         let unmapped = self

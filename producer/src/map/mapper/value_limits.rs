@@ -1,4 +1,4 @@
-//! What a row needs so that PostgreSQL can store it, and how a value is named that has to be rejected.
+//! Limits of rows and values that PostgreSQL can store, and the rejections of those beyond them.
 
 use common::event::{COLUMNS, Reason};
 
