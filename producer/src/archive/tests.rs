@@ -122,14 +122,14 @@ fn a_move_that_a_crash_has_cut_is_ended() {
     store.put(checkpoint.clone());
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Archived { target: target.clone() });
-    // It had grown before the move, and nobody has looked since.
+    // It had grown before the move, and was not checked since.
     fs::write(&target, "rows and more").unwrap();
     store.put(checkpoint.clone());
     recover(&store).unwrap();
     assert_eq!(state(&store), State::Reading);
     assert!(!target.exists());
     assert_eq!(fs::read_to_string(&checkpoint.path).unwrap(), "rows and more");
-    // In neither place: nothing is known, and nothing is said.
+    // In neither place: its state stays as it is.
     store.put(checkpoint.clone());
     fs::remove_file(&checkpoint.path).unwrap();
     recover(&store).unwrap();

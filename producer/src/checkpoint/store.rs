@@ -301,7 +301,7 @@ pub(crate) fn set_aside(dir: &Path, what: &str) -> Result<(), Error> {
         what,
         moved_to = aside,
         "the checkpoints are lost: every file in the landing directory is read again from its start; rows of files that \
-         the stream still knows to be open are recognised in the tables, rows of others become duplicates"
+         are open according to the stream are recognised in the tables, rows of others become duplicates"
     );
     Ok(())
 }

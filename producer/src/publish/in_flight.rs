@@ -130,7 +130,7 @@ impl InFlight {
         late
     }
 
-    /// Forgets everything; numbers go on, so that a late acknowledgement meets nobody.
+    /// Drops everything. Numbers go on, so that a late acknowledgement has no effect.
     pub(crate) fn clear(&mut self) {
         self.first += self.slots.len() as u64;
         self.slots.clear();

@@ -2,7 +2,7 @@
 //!
 //! A window of messages is on its way at a time. Their acknowledgements come to one inbox of this publisher, each with
 //! the number of its message. One that does not come is "unknown": the message is sent again, under the same number.
-//! No message id is sent: the database knows a row that came twice by its origin.
+//! No message id is sent: the database recognises a row that came twice by its origin.
 
 mod in_flight;
 mod pub_ack;
@@ -39,7 +39,7 @@ use refused::Refused;
 /// For how long messages may be in flight while the broker answers to none of them.
 const WITHOUT_ANSWER: Duration = Duration::from_mins(2);
 
-/// How often the stream is looked at while nothing is in flight.
+/// How often the stream is checked while nothing is in flight.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why publishing ended before it was asked to.
@@ -53,7 +53,7 @@ pub enum Error {
     #[error("the connection to nats-server is closed")]
     Closed,
     /// Asked to stop at once while messages were on their way.
-    #[error("stopped with {0} messages that nobody has acknowledged; they are sent again at the next start")]
+    #[error("stopped with {0} messages that were not acknowledged; they are sent again at the next start")]
     Stopped(usize),
 }
 
@@ -75,12 +75,12 @@ pub(crate) struct Publisher {
     /// The largest sequence that was acknowledged, or was there before, and its message where it is one of ours.
     last: (u64, Option<Bytes>),
     generation: u64,
-    /// Set when the stream may not be the one that it was, until it was looked at: after a reconnect, when nobody keeps
-    /// its subjects, when its sequences go back.
+    /// Whether the stream may be another one, until it is checked: after a reconnect, when no stream has the subjects, and
+    /// when its sequences go back.
     is_in_doubt: bool,
-    /// When the stream was last looked at while nothing was in flight.
+    /// When the stream was last checked while nothing was in flight.
     looked: Instant,
-    /// While the stream cannot be looked at.
+    /// While the stream cannot be checked.
     outage: Outage,
     /// What was logged about the messages in flight that the stream refused. Only `in_flight` says whether there are any.
     refused: Option<Refused>,
@@ -255,7 +255,7 @@ impl Publisher {
                 self.advance();
             }
             Answer::Refused(why) => {
-                self.is_in_doubt |= matches!(why, Why::Nobody);
+                self.is_in_doubt |= matches!(why, Why::NoResponders);
                 self.refuse(number, &why);
             }
         }
@@ -269,7 +269,7 @@ impl Publisher {
         }
     }
 
-    /// Takes over the positions before which everything is acknowledged.
+    /// Stores the positions before which everything is acknowledged.
     fn advance(&mut self) {
         while let Some(mut checkpoint) = self.in_flight.pop_mark() {
             checkpoint.stream = Some(self.position());
@@ -290,7 +290,7 @@ impl Publisher {
         StreamPosition { created: self.created, last_sequence: *last_sequence, last_hash }
     }
 
-    /// While nothing is in flight no answer would show that the stream was deleted, so it is looked at now and then.
+    /// While nothing is in flight, no answer would show that the stream was deleted, so it is checked from time to time.
     async fn look_at_rest(&mut self) {
         let is_due = self.in_flight.is_empty() && self.looked.elapsed() >= LOOK;
         if !is_due || self.is_in_doubt || !self.nats.is_connected() {

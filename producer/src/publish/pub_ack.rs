@@ -19,16 +19,16 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) enum Why {
     /// There is no stream with its subject, or no JetStream.
-    Nobody,
+    NoResponders,
     Full,
-    /// Anything else, in the broker's words.
+    /// Any other error, as the broker describes it.
     Other(String),
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nobody => "nobody keeps the stream's subjects",
+            Self::NoResponders => "no stream has the subjects",
             Self::Full => "the stream is full: consumers have to read on, or stream.max_bytes has to grow",
             Self::Other(words) => words,
         })
@@ -51,7 +51,7 @@ struct Refusal {
 /// Reads an answer off its message.
 pub(super) fn read(message: &Message) -> Answer {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
-        return Answer::Refused(Why::Nobody);
+        return Answer::Refused(Why::NoResponders);
     }
     match serde_json::from_slice::<PubAck>(&message.payload) {
         Ok(PubAck { error: Some(refusal), .. }) if refusal.err_code == FULL => Answer::Refused(Why::Full),
@@ -89,7 +89,7 @@ mod tests {
     fn a_refusal_is_no_acknowledgement_and_has_a_reason() {
         assert_eq!(answer(None, r#"{"stream":"EVENTS","seq":7}"#), Ok(7));
         for (status, payload, why) in [
-            (Some(StatusCode::NO_RESPONDERS), "", "nobody keeps the stream's subjects"),
+            (Some(StatusCode::NO_RESPONDERS), "", "no stream has the subjects"),
             (
                 None,
                 r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#,

@@ -1,4 +1,4 @@
-//! Looking whether the stream is still the one that it was, and going on from what is found.
+//! Checks whether the stream is still the same one, and whether it has lost messages.
 
 use std::time::Duration;
 

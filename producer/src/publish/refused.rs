@@ -1,37 +1,36 @@
-//! What is said while the broker refuses messages: one line when it lasts, one when it ends.
+//! Logs that the broker refuses messages: once while it lasts, and once when it ends.
 
 use std::time::{Duration, Instant};
 
 use super::pub_ack::Why;
 
-/// A full stream that has room again within this time is its ordinary way to hold back.
-const SAID_AFTER: Duration = Duration::from_secs(1);
+/// A full stream that has room again within this time is normal backpressure.
+const LOG_AFTER: Duration = Duration::from_secs(1);
 
-/// Since when it refuses, and whether that was told.
 #[derive(Debug)]
 pub(super) struct Refused {
     since: Instant,
-    told: bool,
+    is_logged: bool,
 }
 
 impl Default for Refused {
     fn default() -> Self {
-        Self { since: Instant::now(), told: false }
+        Self { since: Instant::now(), is_logged: false }
     }
 }
 
 impl Refused {
-    /// It refused once more.
+    /// To be called at each refusal.
     pub(super) fn log(&mut self, why: &Why) {
-        if !self.told && self.since.elapsed() > SAID_AFTER {
+        if !self.is_logged && self.since.elapsed() > LOG_AFTER {
             tracing::warn!(%why, "the stream takes no messages; waiting");
-            self.told = true;
+            self.is_logged = true;
         }
     }
 
-    /// It took a message.
+    /// To be called when a message is acknowledged.
     pub(super) fn ended(self) {
-        if self.told {
+        if self.is_logged {
             tracing::info!(waited_s = self.since.elapsed().as_secs(), "the stream takes messages again");
         }
     }

@@ -70,7 +70,11 @@ fn a_loss_rewinds_what_can_be_read_and_makes_the_totals_of_the_rest_pending() {
     assert_eq!(store.rewind().unwrap(), Rewound { files: 1, truncated: 1 });
     let of = |id| Store::open(dir.path()).unwrap().of_file(FileId::from(id)).unwrap().unwrap();
     assert_eq!((of(1).reached.offset, of(2).reached.offset, of(3).reached.offset), (0, 10, 10));
-    assert_eq!(of(1).farthest().offset, 10, "were it gone by now, its account would tell of what it had");
+    assert_eq!(
+        of(1).farthest().offset,
+        10,
+        "its totals would have the rows of before if it were removed now"
+    );
     assert_eq!((of(2).totals_pending, of(3).totals_pending), (true, false));
 }
 

@@ -91,7 +91,7 @@ fn rule_mapping_is_pinned_when_a_file_is_read_again() {
     read.files.config.events.required = vec!["price".to_owned()];
     read.files.config.events.time_zone = chrono_tz::Tz::Asia__Tokyo;
     assert_eq!(payloads(&read.again().unwrap()), payloads(&read.messages));
-    // A checkpoint that does not tell it is held against what the file gives now.
+    // Without a pinned mapping, the counts of the rows are compared.
     read.checkpoint.mapping = None;
     assert_eq!(read.again().unwrap().len(), 3);
 }

@@ -239,7 +239,7 @@ fn a_corrected_row_is_the_event_that_it_would_have_been_and_names_what_it_replac
         let replaces = mended.as_object_mut().unwrap().remove("replaces");
         assert_eq!(replaces, Some(serde_json::json!({"file_id": 42, "row": 3})));
         assert_eq!(mended, event);
-        // What is still wrong is told in the words of the row's own file.
+        // What is still wrong is described by the columns of the row's own file.
         let again = map_with(&mut edited, b"42:3,view,soon,u,a");
         let again: RejectMessage = serde_json::from_slice(&again.payload).unwrap();
         assert_eq!((again.reason, again.column.as_deref()), (Reason::BadTimestamp, Some("event_timestamp")));
