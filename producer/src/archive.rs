@@ -42,7 +42,7 @@ pub(crate) enum Put {
 
 /// A file that is being moved or removed.
 #[derive(Debug)]
-pub(crate) struct Leaving {
+pub(crate) struct ClosingFile {
     checkpoint: Checkpoint,
     /// As it was before its end was read.
     announced: FileStat,
@@ -52,12 +52,12 @@ pub(crate) struct Leaving {
 /// Puts away closed files. Checkpoints are written for all of them at once.
 pub(crate) fn put_away(
     store: &Store,
-    mut files: Vec<Leaving>,
+    mut files: Vec<ClosingFile>,
     on_close: OnClose,
     archive_dir: &Path,
 ) -> Result<Vec<Result<Put, Error>>, checkpoint::Error> {
     for file in &mut files {
-        if !is_as_announced(&file.checkpoint.path, file.announced) {
+        if !is_unchanged(&file.checkpoint.path, file.announced) {
             file.ended = Some(Ok(Put::Changed));
             continue;
         }
@@ -71,7 +71,7 @@ pub(crate) fn put_away(
                 State::Archiving { target, announced: Some(file.announced) }
             }
         };
-        file.becomes(store, state);
+        file.set_state(store, state);
     }
     store.flush()?;
     match on_close {
@@ -83,33 +83,33 @@ pub(crate) fn put_away(
     Ok(files.into_iter().map(|file| file.ended.unwrap_or(Ok(Put::Away))).collect())
 }
 
-fn archive(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error> {
+fn archive(store: &Store, files: &mut [ClosingFile]) -> Result<(), checkpoint::Error> {
     fault::point("after_archiving_mark");
     let mut dirs = Dirs::default();
     for file in files.iter_mut() {
-        let Some((from, target)) = file.way() else { continue };
+        let Some((from, target)) = file.place_and_target() else { continue };
         match move_unsynced(&from, &target) {
             Ok(()) => dirs.changed(&from, &target),
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 file.ended = Some(file.copy(store, &from, target)?);
             }
-            Err(source) => file.stays(store, Error::Move { from, to: target, source }),
+            Err(source) => file.keep_in_place(store, Error::Move { from, to: target, source }),
         }
     }
     dirs.sync().map_err(sync_error)?;
     fault::point("after_archive_rename");
     for file in files {
-        let Some((_, target)) = file.way() else { continue };
-        if is_as_moved(&target, file.announced) {
-            file.becomes(store, State::Archived { target });
+        let Some((_, target)) = file.place_and_target() else { continue };
+        if is_unchanged_after_rename(&target, file.announced) {
+            file.set_state(store, State::Archived { target });
         } else {
-            file.comes_back(store, &target);
+            file.move_back(store, &target);
         }
     }
     Ok(())
 }
 
-fn delete(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error> {
+fn delete(store: &Store, files: &mut [ClosingFile]) -> Result<(), checkpoint::Error> {
     fault::point("after_deleting_mark");
     let mut dirs = Dirs::default();
     for file in files.iter_mut().filter(|file| file.ended.is_none()) {
@@ -117,15 +117,15 @@ fn delete(store: &Store, files: &mut [Leaving]) -> Result<(), checkpoint::Error>
         match file.remove(&path) {
             Ok(Put::Away) => dirs.changed(&path, &path),
             Ok(Put::Changed) => {
-                file.becomes(store, State::Reading);
+                file.set_state(store, State::Reading);
                 file.ended = Some(Ok(Put::Changed));
             }
-            Err(error) => file.stays(store, error),
+            Err(error) => file.keep_in_place(store, error),
         }
     }
     dirs.sync().map_err(sync_error)?;
     for file in files.iter_mut().filter(|file| file.ended.is_none()) {
-        file.becomes(store, State::Deleted);
+        file.set_state(store, State::Deleted);
     }
     Ok(())
 }
@@ -135,25 +135,25 @@ fn sync_error((path, source): (PathBuf, io::Error)) -> checkpoint::Error {
     checkpoint::Error::Io { doing: "sync", path, source }
 }
 
-impl Leaving {
+impl ClosingFile {
     /// `announced` is how the file was before its end was read.
     pub(crate) fn new(checkpoint: Checkpoint, announced: FileStat) -> Self {
         Self { checkpoint, announced, ended: None }
     }
 
-    fn becomes(&mut self, store: &Store, state: State) {
+    fn set_state(&mut self, store: &Store, state: State) {
         self.checkpoint.state = state;
         store.put(self.checkpoint.clone());
     }
 
     /// The file stays where it is.
-    fn stays(&mut self, store: &Store, why: Error) {
-        self.becomes(store, State::Reading);
+    fn keep_in_place(&mut self, store: &Store, why: Error) {
+        self.set_state(store, State::Reading);
         self.ended = Some(Err(why));
     }
 
     /// Its place and its target, while it is moved to the archive.
-    fn way(&self) -> Option<(PathBuf, PathBuf)> {
+    fn place_and_target(&self) -> Option<(PathBuf, PathBuf)> {
         match &self.checkpoint.state {
             State::Archiving { target, .. } if self.ended.is_none() => {
                 Some((self.checkpoint.path.clone(), target.clone()))
@@ -163,10 +163,10 @@ impl Leaving {
     }
 
     /// Moves it back, since it has changed.
-    fn comes_back(&mut self, store: &Store, from: &Path) {
+    fn move_back(&mut self, store: &Store, from: &Path) {
         let back = put_back(from, &self.checkpoint.path).map(|()| Put::Changed);
         if back.is_ok() {
-            self.becomes(store, State::Reading);
+            self.set_state(store, State::Reading);
         }
         self.ended = Some(back);
     }
@@ -180,13 +180,13 @@ impl Leaving {
         target: PathBuf,
     ) -> Result<Result<Put, Error>, checkpoint::Error> {
         if let Err(source) = copy_without_replacing(from, &target) {
-            self.becomes(store, State::Reading);
+            self.set_state(store, State::Reading);
             return Ok(Err(Error::Copy { from: from.to_owned(), to: target, source }));
         }
         fault::point("after_archive_copy");
         let mut removed = Ok(Put::Changed);
-        if is_as_announced(from, self.announced) {
-            self.becomes(store, State::Copied { target: target.clone(), announced: self.announced });
+        if is_unchanged(from, self.announced) {
+            self.set_state(store, State::Copied { target: target.clone(), announced: self.announced });
             store.flush()?;
             fault::point("after_copied_mark");
             removed = self.remove(from);
@@ -195,10 +195,10 @@ impl Leaving {
             let mut dirs = Dirs::default();
             dirs.changed(from, from);
             dirs.sync().map_err(sync_error)?;
-            self.becomes(store, State::Archived { target });
+            self.set_state(store, State::Archived { target });
         } else {
             remove_copy(&target);
-            self.becomes(store, State::Reading);
+            self.set_state(store, State::Reading);
         }
         Ok(removed)
     }
@@ -206,14 +206,14 @@ impl Leaving {
     /// Removes the file, unless it has changed. It is renamed first, so that the file that is checked is the one that is
     /// removed, and not one that has since taken its name.
     fn remove(&self, path: &Path) -> Result<Put, Error> {
-        let aside = aside(path, self.checkpoint.file_id);
+        let aside = removal_path(path, self.checkpoint.file_id);
         move_unsynced(path, &aside).map_err(|source| Error::Move {
             from: path.to_owned(),
             to: aside.clone(),
             source,
         })?;
         fault::point("after_moved_aside");
-        if !is_as_moved(&aside, self.announced) {
+        if !is_unchanged_after_rename(&aside, self.announced) {
             put_back(&aside, path)?;
             return Ok(Put::Changed);
         }
@@ -233,18 +233,18 @@ fn remove_copy(target: &Path) {
 }
 
 /// Moves a file back from the archive that was written after it was archived.
-pub(crate) fn bring_back(
+pub(crate) fn move_back_from_archive(
     store: &Store,
     checkpoint: Checkpoint,
     target: &Path,
     announced: FileStat,
 ) -> Result<(), Error> {
-    let mut file = Leaving::new(checkpoint, announced);
+    let mut file = ClosingFile::new(checkpoint, announced);
     // As while it is archived, so that a crash is recovered from.
-    file.becomes(store, State::Archiving { target: target.to_owned(), announced: Some(announced) });
+    file.set_state(store, State::Archiving { target: target.to_owned(), announced: Some(announced) });
     store.flush()?;
     put_back(target, &file.checkpoint.path)?;
-    file.becomes(store, State::Reading);
+    file.set_state(store, State::Reading);
     store.flush()?;
     Ok(())
 }
@@ -256,13 +256,13 @@ pub(crate) fn has_grown(target: &Path, announced: FileStat) -> bool {
 }
 
 /// Whether the file has not changed since. It is opened, since some network file systems ask their server only then.
-fn is_as_announced(path: &Path, announced: FileStat) -> bool {
+fn is_unchanged(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
     found.is_ok_and(|found| FileStat::from(&found) == announced)
 }
 
 /// The same for a file that was renamed.
-pub(crate) fn is_as_moved(path: &Path, announced: FileStat) -> bool {
+pub(crate) fn is_unchanged_after_rename(path: &Path, announced: FileStat) -> bool {
     let found = File::open(path).and_then(|file| file.metadata());
     found.is_ok_and(|found| FileStat::from(&found).is_same_but_for_its_name(&announced))
 }
@@ -282,7 +282,7 @@ fn labelled(path: &Path, label: &str) -> String {
 }
 
 /// The name under which a file is removed: in its directory, and not read.
-fn aside(path: &Path, file: FileId) -> PathBuf {
+fn removal_path(path: &Path, file: FileId) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{file}.removing"))
 }

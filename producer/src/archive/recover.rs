@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::moving::{is_beginning_of, part_of, put_back, remove_and_sync};
-use super::{aside, is_as_moved};
+use super::{is_unchanged_after_rename, removal_path};
 use crate::checkpoint::{self, Checkpoint, State, Store};
 use crate::file::identity::FileStat;
 
@@ -32,7 +32,7 @@ pub(crate) fn recover(store: &Store) -> Result<(), checkpoint::Error> {
 
 /// A file that was renamed to be removed gets its name back.
 fn come_back(checkpoint: &Checkpoint) {
-    let aside = aside(&checkpoint.path, checkpoint.file_id);
+    let aside = removal_path(&checkpoint.path, checkpoint.file_id);
     if device_of(&aside, checkpoint.identity.inode).is_some()
         && let Err(error) = put_back(&aside, &checkpoint.path)
     {
@@ -55,7 +55,7 @@ fn archiving(checkpoint: &Checkpoint, target: &Path, announced: Option<FileStat>
             {
                 tracing::warn!(file = %path.display(), %error, "is in the archive too");
             }
-            if announced.is_none_or(|announced| is_as_moved(&target, announced)) {
+            if announced.is_none_or(|announced| is_unchanged_after_rename(&target, announced)) {
                 return Some(State::Archived { target });
             }
             match put_back(&target, path) {

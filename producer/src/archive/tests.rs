@@ -25,7 +25,7 @@ fn put_away(
     on_close: OnClose,
     archive_dir: &Path,
 ) -> Result<Put, Error> {
-    super::put_away(store, vec![Leaving::new(checkpoint, announced)], on_close, archive_dir)
+    super::put_away(store, vec![ClosingFile::new(checkpoint, announced)], on_close, archive_dir)
         .unwrap()
         .remove(0)
 }

@@ -3,14 +3,14 @@
 //! There it is a file like any other, whose rows have their own origins. Its first column is the origin of the rejected row
 //! that each row replaces.
 
-mod again; // a rejected row -> its bytes, where the table has them not
+mod row_bytes; // a rejected row -> its bytes, if they are not in the table
 mod write; // rejected rows -> a file that can be edited
 mod check; // an edited file -> how many rows it has
 mod land; // an edited file -> the landing directory
 
-pub use again::{Again, Error as AgainError};
 pub use check::{Error as CheckError, check};
 pub use land::land;
+pub use row_bytes::{Error as RowBytesError, RowBytes};
 pub use write::Export;
 
 pub use crate::land::Error;

@@ -6,7 +6,7 @@ use std::path::Path;
 use common::FileId;
 use common::config::Config;
 use ledger::rejects::{ByFile, Filter, Reject, Rejects};
-use producer::rejects::{self, Again, AgainError};
+use producer::rejects::{self, RowBytes, RowBytesError};
 
 use super::written::{LeftOut, Written, WrittenFile};
 
@@ -47,7 +47,7 @@ impl Plan {
     ) -> anyhow::Result<()> {
         let mut export = rejects::Export::begin(dir, &self.name, &self.header, self.delimiter)?;
         let mut left_out: BTreeMap<String, LeftOut> = BTreeMap::new();
-        let mut source = Source { config, file: self.file_id.into(), again: None };
+        let mut source = Source { config, file: self.file_id.into(), row_bytes: None };
         let (mut rows, mut after) = (0, 0);
         loop {
             let page = table.of_file(filter, self.file_id, after).await?;
@@ -82,7 +82,7 @@ impl Plan {
 struct Source<'a> {
     config: &'a Config,
     file: FileId,
-    again: Option<Result<Again, String>>,
+    row_bytes: Option<Result<RowBytes, String>>,
 }
 
 impl Source<'_> {
@@ -92,14 +92,14 @@ impl Source<'_> {
         if reject.stage == "producer" && !reject.truncated {
             return Ok(reject.raw);
         }
-        let again = self.again.get_or_insert_with(|| {
-            Again::open(self.config, self.file)
+        let row_bytes = self.row_bytes.get_or_insert_with(|| {
+            RowBytes::open(self.config, self.file)
                 .map_err(|error| format!("their file is needed, but {}", line(error)))
         });
-        again.as_mut().map_err(|why| why.clone())?.row(row).map_err(line)
+        row_bytes.as_mut().map_err(|why| why.clone())?.row(row).map_err(line)
     }
 }
 
-fn line(error: AgainError) -> String {
+fn line(error: RowBytesError) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }

@@ -31,7 +31,7 @@ impl Tailer {
             return;
         };
         let State::Archived { target } = checkpoint.state else { return };
-        if archive::is_as_moved(&target, announced) {
+        if archive::is_unchanged_after_rename(&target, announced) {
             self.archived.truncate(LATEST - 1);
             self.archived.push_front(Archived { file, target, announced });
         }
@@ -45,7 +45,7 @@ impl Tailer {
             let brought = match self.context.store.of_file(file) {
                 Ok(None) => continue,
                 Ok(Some(checkpoint)) => {
-                    archive::bring_back(&self.context.store, checkpoint, &target, announced)
+                    archive::move_back_from_archive(&self.context.store, checkpoint, &target, announced)
                 }
                 Err(error) => Err(error.into()),
             };

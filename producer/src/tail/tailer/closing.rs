@@ -8,7 +8,7 @@ use common::config::OnClose;
 use common::wire::ClosedFile;
 
 use super::Tailer;
-use crate::archive::{self, Leaving, Put};
+use crate::archive::{self, ClosingFile, Put};
 use crate::checkpoint::State;
 use crate::file::identity::FileStat;
 use crate::tail::Error;
@@ -18,14 +18,18 @@ impl Tailer {
     /// Puts away each file whose latest totals are the closed ones, and which has not changed since they were announced.
     /// A file that has grown is read on, and announced again.
     pub(super) fn closed(&mut self, closed: Vec<(FileId, ClosedFile)>) -> Result<(), Error> {
-        let (files, leaving): (Vec<_>, Vec<_>) =
+        let (files, closing_files): (Vec<_>, Vec<_>) =
             closed.into_iter().filter_map(|(file_id, closed)| self.closing(file_id, closed)).unzip();
         if files.is_empty() {
             return Ok(());
         }
         let config = &self.context.config;
-        let puts =
-            archive::put_away(&self.context.store, leaving, config.tail.on_close, &config.archive_dir())?;
+        let puts = archive::put_away(
+            &self.context.store,
+            closing_files,
+            config.tail.on_close,
+            &config.archive_dir(),
+        )?;
         for ((file_id, path, announced), put) in files.into_iter().zip(puts) {
             self.after_put_away(file_id, path, announced, put);
         }
@@ -37,15 +41,15 @@ impl Tailer {
         &mut self,
         file_id: FileId,
         closed: ClosedFile,
-    ) -> Option<((FileId, PathBuf, FileStat), Leaving)> {
+    ) -> Option<((FileId, PathBuf, FileStat), ClosingFile)> {
         let path = self.announced.get(&file_id)?;
         let reading = self.files.get(path)?.reading.as_ref()?;
         let is_this =
             |totals: &Totals| (totals.revision, totals.rows_read) == (closed.revision, closed.rows_read);
         let announced = reading.announced.filter(is_this)?.file;
-        let leaving = Leaving::new(reading.checkpoint.clone(), announced);
+        let closing_file = ClosingFile::new(reading.checkpoint.clone(), announced);
         let path = self.announced.remove(&file_id)?;
-        Some(((file_id, path, announced), leaving))
+        Some(((file_id, path, announced), closing_file))
     }
 
     fn after_put_away(

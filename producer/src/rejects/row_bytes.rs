@@ -28,9 +28,9 @@ pub enum Error {
 }
 
 #[derive(Debug)]
-pub struct Again(Rows);
+pub struct RowBytes(Rows);
 
-impl Again {
+impl RowBytes {
     /// Opens the file by its checkpoint.
     pub fn open(config: &Config, file: FileId) -> Result<Self, Error> {
         Ok(Self(Rows::open(config, file)?))
