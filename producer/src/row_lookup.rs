@@ -87,7 +87,11 @@ impl Rows {
         let limits = MappingRules::new(config, MaxPayload::DEFAULT).limits();
         let reader = FileReader::open(&path, checkpoint.row_format(mapping, limits), checkpoint.start)
             .map_err(read_error(&path))?;
-        if reader.fits() { Ok(Self { path, reader }) } else { Err(Error::Rewritten { path }) }
+        if reader.buffer.fits(&checkpoint.start) {
+            Ok(Self { path, reader })
+        } else {
+            Err(Error::Rewritten { path })
+        }
     }
 
     /// Reads on to the row `wanted`, which has to be behind the previous one.
@@ -113,7 +117,7 @@ impl Rows {
             };
         }
         let event = serde_json::from_slice::<EventMessage<'_>>(&message.payload);
-        let raw = self.reader.bytes_of(position).unwrap_or_default();
+        let raw = self.reader.buffer.bytes(position.byte_start, position.byte_end).unwrap_or_default();
         let line = raw.strip_suffix(b"\n").map_or(raw, |raw| raw.strip_suffix(b"\r").unwrap_or(raw));
         Located {
             path: self.path.clone(),

@@ -20,7 +20,7 @@ use common::stream::StreamPosition;
 use common::{Exit, FileId, Shutdown, fault};
 use ledger::file_rows::FileRows;
 use ledger::repair::{Correction, Gap};
-use producer::heal::{DatabaseFile, Mode, Progress, Refilled, Snapshot};
+use producer::heal::{DatabaseFile, HealedFile, Mode, Progress, Snapshot};
 use sandbox::Services;
 use secrecy::SecretString;
 
@@ -194,7 +194,7 @@ impl<'a> Healing<'a> {
         snapshot: Snapshot,
         known: Vec<DatabaseFile>,
         replica: &mut Replica,
-    ) -> anyhow::Result<Vec<Refilled>> {
+    ) -> anyhow::Result<Vec<HealedFile>> {
         self.line.tell("reading the stream for what is missing".to_owned());
         let progress = Arc::new(Progress::default());
         let mut publishing =

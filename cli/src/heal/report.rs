@@ -4,7 +4,7 @@ use common::printable::printable;
 use common::{RowSet, print_json, print_text};
 use indicatif::HumanCount;
 use ledger::repair::{Correction, Gap};
-use producer::heal::Refilled;
+use producer::heal::HealedFile;
 use serde::Serialize;
 
 use crate::run_report::{Reconciled, Total};
@@ -63,7 +63,7 @@ impl Report {
     }
 
     /// Adds what one round has published; whether it was anything.
-    pub(super) fn add(&mut self, refilled: Vec<Refilled>) -> bool {
+    pub(super) fn add(&mut self, refilled: Vec<HealedFile>) -> bool {
         let mut is_new = false;
         // Each round finds out anew what is lost.
         for known in &mut self.files {
@@ -151,7 +151,7 @@ fn unaccounted(gap: &Gap) -> String {
 }
 
 impl Healed {
-    fn add(&mut self, more: Refilled) {
+    fn add(&mut self, more: HealedFile) {
         self.from_stream = union(&self.from_stream, &more.from_stream);
         self.from_file = union(&self.from_file, &more.from_file);
         self.totals |= more.totals;
@@ -177,8 +177,8 @@ impl Healed {
     }
 }
 
-impl From<Refilled> for Healed {
-    fn from(file: Refilled) -> Self {
+impl From<HealedFile> for Healed {
+    fn from(file: HealedFile) -> Self {
         Self {
             file_id: file.file_id.get(),
             file: file.file,

@@ -44,15 +44,15 @@ pub(crate) struct FileReader {
     pub written_us: i64,
     /// As in its [`RowFormat`].
     pub forced_ends: Vec<u64>,
+    pub buffer: Buffer,
     file_id: FileId,
-    buffer: Buffer,
     /// Where the file ends for this reader, in bytes.
     end: Option<u64>,
     got: Got,
     /// Behind the last row; the offset counts only while a long line is passed, and is that of its beginning.
     position: Position,
-    /// How it was before the last row.
-    before: Before,
+    /// The position and the buffer's offset before the last row, and whether that was within a long line.
+    before: (Position, u64, bool),
     mapper: Mapper,
     splitter: Splitter,
     fields: Vec<Field>,
@@ -63,13 +63,6 @@ pub(crate) struct FileReader {
     in_comment: bool,
     /// Whether a line was rejected only because the bytes ended before its quote was closed.
     has_open_quote: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Before {
-    position: Position,
-    offset: u64,
-    is_within_line: bool,
 }
 
 impl FileReader {
@@ -87,7 +80,7 @@ impl FileReader {
             end: None,
             got: Got::More,
             position,
-            before: Before::default(),
+            before: (position, 0, false),
             forced_ends: format.forced_ends,
             splitter: Splitter { delimiter: mapping.delimiter, comment: mapping.comment },
             mapper: Mapper::new(mapping, format.limits.max_payload),
@@ -108,19 +101,6 @@ impl FileReader {
     /// Ends at the file's offset `end`, whatever follows there.
     pub(crate) fn up_to(self, end: u64) -> Self {
         Self { end: Some(end), ..self }
-    }
-
-    /// Whether the bytes before the position are those that were read when it was noted.
-    pub(crate) fn fits(&self) -> bool {
-        self.buffer.fits(&self.position)
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        self.buffer.is_open()
-    }
-
-    pub(crate) fn close(&mut self) {
-        self.buffer.close();
     }
 
     /// Goes on at `position`, where `buffer` is open.
@@ -149,11 +129,7 @@ impl FileReader {
 
     /// The next row whose end is at hand. With `at_end` the end of the bytes at hand is a line end too.
     pub(crate) fn next_at_hand(&mut self, at_end: bool) -> Option<Row> {
-        self.before = Before {
-            position: self.position,
-            offset: self.buffer.offset(),
-            is_within_line: self.is_within_line(),
-        };
+        self.before = (self.position, self.buffer.offset(), self.is_within_line());
         self.next(at_end)
     }
 
@@ -175,24 +151,20 @@ impl FileReader {
 
     /// Goes back to where [`Self::next_at_hand`] was called last.
     pub(crate) fn step_back(&mut self) {
-        self.position = self.before.position;
-        if self.before.is_within_line {
+        let (position, offset, is_within_line) = self.before;
+        self.position = position;
+        if is_within_line {
             // The position is that of the line's beginning, which the buffer may have passed: the file has to be
             // opened again.
             self.in_comment = true;
         } else {
-            self.buffer.move_back(self.before.offset);
+            self.buffer.move_back(offset);
         }
     }
 
     /// Behind the last row, or before a long line whose end has not been read.
     pub(crate) fn position(&self) -> Position {
         if self.is_within_line() { self.position } else { self.here() }
-    }
-
-    /// The bytes of the row that was read last, with its line end; `None` of one that is longer than what is at hand.
-    pub(crate) fn bytes_of(&self, row: &RowPosition) -> Option<&[u8]> {
-        self.buffer.bytes(row.byte_start, row.byte_end)
     }
 
     /// The mapping, with what the rows so far have settled.
@@ -215,9 +187,37 @@ impl FileReader {
 }
 
 #[cfg(test)]
-impl FileReader {
-    /// How many bytes wait to be split.
-    pub(crate) fn at_hand(&self) -> usize {
-        self.buffer.rest().len()
+mod tests {
+    use common::config::Config;
+
+    use super::*;
+    use crate::map::{MappingRules, MaxPayload};
+
+    #[test]
+    fn a_row_has_its_bytes_and_is_the_same_row_after_a_step_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let rows = ["view,2024-01-01 00:00:00\n", "\n\nview,soon\r\n", "view,2024-01-01 00:00:01"];
+        let text = "event,time\n".to_owned() + &rows.concat();
+        std::fs::write(&path, &text).unwrap();
+        let rules = MappingRules::new(&Config::default(), MaxPayload::DEFAULT);
+        let (mut file, _) = NewFile::open(&rules, &path, &path).unwrap();
+        let head = file.read_head().unwrap();
+        let mapping = Arc::new(file.mapping(&rules, &head, None).unwrap());
+        let (buffer, start) = file.into_rows(&head);
+        let format =
+            RowFormat { file_id: 7.into(), mapping, limits: rules.limits(), forced_ends: Vec::new() };
+        let mut reader = FileReader::new(format, start, buffer);
+        for line in rows.map(str::trim_start) {
+            let row = reader.next_row().unwrap().unwrap();
+            reader.step_back();
+            let again = reader.next_row().unwrap().unwrap();
+            assert_eq!((again.position.row, again.message.payload), (row.position.row, row.message.payload));
+            let bytes = reader.buffer.bytes(again.position.byte_start, again.position.byte_end);
+            assert_eq!(bytes, Some(line.as_bytes()));
+        }
+        assert!(reader.next_row().unwrap().is_none());
+        let Position { row, published, rejected, offset, .. } = reader.position();
+        assert_eq!((row, published, rejected, offset), (3, 2, 1, text.len() as u64));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct NewFile {
     source: Source,
     /// By its name.
     delimiter: u8,
-    buffer: Buffer,
+    pub buffer: Buffer,
 }
 
 /// Why the header of a file is not found.
@@ -45,29 +45,20 @@ impl NewFile {
         Ok((Self { source, delimiter, buffer }, stat))
     }
 
-    pub(crate) fn fill(&mut self) -> io::Result<Got> {
-        self.buffer.fill()
-    }
-
-    /// The bytes that were read.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.rest()
-    }
-
     /// The header, and where the rows begin, as soon as they are at hand. The error is a sentence that says why there is
     /// no header.
     pub(crate) fn head(&self, at_end: bool) -> Result<Option<Head>, String> {
         let splitter = Splitter {
-            delimiter: delimiter_of_edited(self.bytes()).unwrap_or(self.delimiter),
+            delimiter: delimiter_of_edited(self.buffer.rest()).unwrap_or(self.delimiter),
             comment: self.source.comment.and_then(|sign| u8::try_from(sign).ok()),
         };
-        header::find(self.bytes(), splitter, at_end)
+        header::find(self.buffer.rest(), splitter, at_end)
     }
 
     /// Reads until the header is at hand.
     pub(crate) fn read_head(&mut self) -> Result<Head, NoHeader> {
         loop {
-            let got = self.fill()?;
+            let got = self.buffer.fill()?;
             match self.head(got == Got::End).map_err(NoHeader::Unusable)? {
                 Some(head) => return Ok(head),
                 None if got == Got::More => {}
@@ -79,7 +70,7 @@ impl NewFile {
 
     /// The file that the rows come from, where this is an edited one.
     pub(crate) fn original(&self, head: &Head) -> Option<FileId> {
-        original_of(head, self.bytes())
+        original_of(head, self.buffer.rest())
     }
 
     pub(crate) fn mapping(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use common::origin::Row;
 use common::{FileId, Origin, RowSet};
 
-use super::{DatabaseFile, Refilled};
+use super::{DatabaseFile, HealedFile};
 use crate::checkpoint::Checkpoint;
 
 /// The files of the database, of checkpoints and of the stream.
@@ -84,8 +84,8 @@ impl MissingRows {
     }
 
     /// The files of which something was missing, by path.
-    pub(super) fn into_refilled(self) -> Vec<Refilled> {
-        let mut files: Vec<Refilled> = self.0.into_values().filter_map(Entry::into_refilled).collect();
+    pub(super) fn into_healed(self) -> Vec<HealedFile> {
+        let mut files: Vec<HealedFile> = self.0.into_values().filter_map(Entry::into_healed).collect();
         files.sort_by(|a, b| (&a.file, a.file_id).cmp(&(&b.file, b.file_id)));
         files
     }
@@ -116,14 +116,14 @@ impl Entry {
         }
     }
 
-    fn into_refilled(self) -> Option<Refilled> {
+    fn into_healed(self) -> Option<HealedFile> {
         let lost = self.in_database.present.missing_up_to(self.rows);
         let why = match self.why {
             _ if lost.is_empty() => String::new(),
             Some(why) => why,
             None => "they are neither in the stream nor in a file that has a checkpoint here".to_owned(),
         };
-        let refilled = Refilled {
+        let healed = HealedFile {
             file_id: self.in_database.file_id,
             file: self.in_database.file,
             from_stream: self.from_stream,
@@ -132,11 +132,11 @@ impl Entry {
             lost,
             why,
         };
-        let is_whole = refilled.from_stream.is_empty()
-            && refilled.from_file.is_empty()
-            && refilled.lost.is_empty()
-            && !refilled.totals;
-        (!is_whole).then_some(refilled)
+        let is_whole = healed.from_stream.is_empty()
+            && healed.from_file.is_empty()
+            && healed.lost.is_empty()
+            && !healed.totals;
+        (!is_whole).then_some(healed)
     }
 }
 
@@ -167,12 +167,9 @@ mod tests {
         assert_eq!(missing, [false, true, false, false]);
         assert_eq!(missing_rows.missing(FileId::from(7), 6).to_string(), "4-5");
         missing_rows.take_from_file(origin(4));
-        let refilled = &missing_rows.into_refilled()[0];
-        assert_eq!(
-            (refilled.from_stream.to_string(), refilled.from_file.to_string()),
-            ("3".into(), "4".into())
-        );
-        assert_eq!((refilled.lost.to_string(), refilled.why.is_empty()), ("5".into(), false));
+        let healed = &missing_rows.into_healed()[0];
+        assert_eq!((healed.from_stream.to_string(), healed.from_file.to_string()), ("3".into(), "4".into()));
+        assert_eq!((healed.lost.to_string(), healed.why.is_empty()), ("5".into(), false));
     }
 
     #[test]
@@ -181,12 +178,12 @@ mod tests {
         let file = FileId::from(7);
         assert!(!missing_rows.lacks_totals(file, 3, 2) && missing_rows.lacks_totals(file, 5, 4));
         assert!(!missing_rows.lacks_totals(file, 4, 3), "a newer one is on its way");
-        let refilled = missing_rows.into_refilled();
-        assert_eq!((refilled[0].totals, refilled[0].lost.to_string()), (true, "3-4".to_owned()));
+        let healed = missing_rows.into_healed();
+        assert_eq!((healed[0].totals, healed[0].lost.to_string()), (true, "3-4".to_owned()));
     }
 
     #[test]
     fn a_file_that_lacks_nothing_is_not_listed() {
-        assert!(MissingRows::new(vec![in_database(2, &[(1, 2)])]).into_refilled().is_empty());
+        assert!(MissingRows::new(vec![in_database(2, &[(1, 2)])]).into_healed().is_empty());
     }
 }

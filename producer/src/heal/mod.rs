@@ -1,6 +1,6 @@
 //! Publishes again what the database lacks: rows that the stream still has from there, others from their files.
 //!
-//! What the database has enters as [`DatabaseFile`]s; files of which something was missing leave as [`Refilled`]. A row is
+//! What the database has enters as [`DatabaseFile`]s; files of which something was missing leave as [`HealedFile`]. A row is
 //! published under its own origin, so one that is not missing after all is recognised and not written twice. Nothing on
 //! disk changes.
 //!
@@ -58,7 +58,7 @@ pub struct DatabaseFile {
 
 /// A file of which the database lacked something.
 #[derive(Clone, Debug)]
-pub struct Refilled {
+pub struct HealedFile {
     pub file_id: FileId,
     /// Its path, or another name for people.
     pub file: String,
@@ -139,7 +139,7 @@ impl Heal {
         mode: Mode,
         progress: Arc<Progress>,
         shutdown: &Shutdown,
-    ) -> Result<Vec<Refilled>, Error> {
+    ) -> Result<Vec<HealedFile>, Error> {
         let events = snapshot.events.clone();
         let missing_rows = MissingRows::new(in_database);
         let ended = match mode {
@@ -147,7 +147,7 @@ impl Heal {
             Mode::Publish => Box::pin(self.publish_found(snapshot, missing_rows, progress, shutdown)).await,
         };
         scan::remove_durable(&events).await;
-        Ok(ended?.into_refilled())
+        Ok(ended?.into_healed())
     }
 
     async fn publish_found(

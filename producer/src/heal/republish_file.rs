@@ -57,14 +57,15 @@ impl Files {
         checkpoint: &'a Checkpoint,
         missing: &RowSet,
         known: &[Checkpoint],
-    ) -> Result<Reread<'a>, String> {
+    ) -> Result<FileToRepublish<'a>, String> {
         let path = find(checkpoint, &self.config)?;
         let rules = MappingRules::new(&self.config, MaxPayload::Is(self.max_payload));
         let mapping = match &checkpoint.mapping {
             Some(mapping) => Arc::clone(mapping),
             None => resolve(&rules, checkpoint, &path, known)?,
         };
-        let file = Reread { checkpoint, format: checkpoint.row_format(&mapping, rules.limits()), path };
+        let file =
+            FileToRepublish { checkpoint, format: checkpoint.row_format(&mapping, rules.limits()), path };
         let then = checkpoint.reached;
         let mut too_large = None;
         let note = |rows: Vec<Row>| {
@@ -118,13 +119,13 @@ fn resolve(
 
 /// One file that is read again.
 #[derive(Debug)]
-struct Reread<'a> {
+struct FileToRepublish<'a> {
     checkpoint: &'a Checkpoint,
     format: RowFormat,
     path: PathBuf,
 }
 
-impl Reread<'_> {
+impl FileToRepublish<'_> {
     fn republish(
         &self,
         missing: &RowSet,

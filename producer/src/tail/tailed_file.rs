@@ -165,7 +165,7 @@ impl TailedFile {
     fn close(&mut self) {
         self.new_file = None;
         if let Some(reading) = &mut self.reading {
-            reading.reader.close();
+            reading.reader.buffer.close();
         }
     }
 
@@ -252,13 +252,14 @@ impl TailedFile {
     }
 
     fn is_open(&self) -> bool {
-        self.new_file.is_some() || self.reading.as_ref().is_some_and(|reading| reading.reader.is_open())
+        self.new_file.is_some()
+            || self.reading.as_ref().is_some_and(|reading| reading.reader.buffer.is_open())
     }
 
     fn fill(&mut self) -> io::Result<Got> {
         match (&mut self.reading, &mut self.new_file) {
             (Some(reading), _) => reading.reader.fill(),
-            (None, Some(new_file)) => new_file.fill(),
+            (None, Some(new_file)) => new_file.buffer.fill(),
             (None, None) => Ok(Got::End),
         }
     }

@@ -45,7 +45,7 @@ impl Read {
     fn read(&mut self, finish: bool, sendable: usize) -> (Vec<bool>, Result<(), TooLarge>) {
         let mut rows = Vec::new();
         let taken = self.reading.resume(sendable).and_then(|()| self.take(finish, &mut rows));
-        self.reading.reader.close();
+        self.reading.reader.buffer.close();
         (rows, taken)
     }
 
@@ -55,7 +55,7 @@ impl Read {
         self.reading.reader.reopen(reached, Buffer::open(path, &reached).unwrap().0);
         loop {
             let got = self.reading.reader.fill().unwrap();
-            self.most = self.most.max(self.reading.reader.at_hand());
+            self.most = self.most.max(self.reading.reader.buffer.rest().len());
             let mut chunk = Chunk::default();
             let taken = self.reading.take(finish && got == Got::End, 0, &mut chunk);
             rows.extend(chunk.messages.iter().map(|message| message.rejected.is_none()));

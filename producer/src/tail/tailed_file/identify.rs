@@ -32,7 +32,7 @@ impl TailedFile {
         chunk: &mut Chunk,
     ) -> io::Result<Option<ReadState>> {
         let Some(new_file) = &self.new_file else { return Ok(None) };
-        let bytes = new_file.bytes();
+        let bytes = new_file.buffer.rest();
         let head = new_file.head(finish && got == Got::End);
         if matches!(head, Ok(None)) && got != Got::End {
             return Ok(None);
@@ -71,7 +71,7 @@ impl TailedFile {
         let identity = Identity {
             inode: self.stat.inode,
             head_length: head.length as u64,
-            head_hash: hash(&new_file.bytes()[..head.length]),
+            head_hash: hash(&new_file.buffer.rest()[..head.length]),
             incarnation,
         };
         let identity = self.announced_as(context, identity)?;
