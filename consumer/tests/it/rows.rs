@@ -79,6 +79,24 @@ async fn an_event_id_of_another_row_makes_a_duplicate_that_says_whether_it_diffe
 }
 
 #[tokio::test]
+async fn a_new_connection_writes_duplicates_where_they_are_frequent() {
+    let mut env = TestEnv::start().await;
+    env.config.consumer.writers = 1;
+    env.publish_rows([row(7, 1, 42)]).await;
+    let replica = env.replica();
+    env.until("select count(*) from events", 1).await;
+    for number in 1..=12 {
+        if number == 10 {
+            env.end_connections().await;
+        }
+        env.publish_rows([row(8, number, 42)]).await;
+        env.until("select count(*) from duplicates", number).await;
+    }
+    let counts = replica.drain().await;
+    assert_eq!((counts.events, counts.duplicates), (1, 12));
+}
+
+#[tokio::test]
 async fn a_row_stays_where_it_was_settled_even_when_the_row_it_conflicted_with_is_gone() {
     let env = TestEnv::start().await;
     env.publish_rows([row(7, 1, 42)]).await;
