@@ -1,7 +1,7 @@
 //! Named points at which a test can kill the process, as `kill -9` would: between two steps where a crash hurts most.
 //!
 //! `FAULT_POINT=after_commit` kills at that point, `FAULT_POINT=after_commit:3` when it is reached for the third time.
-//! `FAULT_POINT=after_archiving_mark:/tmp/hold` does not kill: while there is a file `/tmp/hold`, whoever reaches the
+//! `FAULT_POINT=after_archiving_mark:/tmp/hold` does not kill: while there is a file `/tmp/hold`, a thread that reaches the
 //! point makes `/tmp/hold.reached` and waits, so that a test can do something at exactly that moment.
 //! `FAULT_PANIC=purge` panics at a point; the producer's tasks beside its stages have `closed`, `purge` and `flush`.
 //! `FAULT_HANG=publish` makes a stage hang from there on, as a lock that is never released would: at `tail`, `publish`,
@@ -14,7 +14,7 @@
 //! | `before_commit` | all statements of a transaction are done, COMMIT is not sent |
 //! | `after_commit` | a transaction has committed, its messages are not acknowledged |
 //! | `after_ack` | acknowledgements are with the client, and perhaps not yet on their way |
-//! | `before_closed_word` | files are complete, and nobody was told |
+//! | `before_closed_word` | files are complete, and none is announced |
 //! | `after_closed_word` | the bucket says that files are closed, the table of files does not |
 
 /// Ends the process here, where the environment asks for it.

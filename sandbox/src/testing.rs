@@ -4,6 +4,7 @@
 //! returns, panics or is killed. Failures panic: a test has nobody else to tell.
 
 mod log;
+mod stall;
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -23,6 +24,7 @@ use crate::progress::Progress;
 pub use crate::proxy::{Proxy, Way};
 use crate::{Nats, Options, Postgres, wheels};
 pub use log::Log;
+pub use stall::{hanging, health_port, stall_reports};
 
 impl Proxy {
     /// As [`Proxy::start`], for tests: it panics where that fails.

@@ -41,7 +41,7 @@ async fn is_settled(env: &TestEnv, replica: Replica, rows: i64) {
     assert_eq!(env.count("select count(*) from duplicates").await, 0);
 }
 
-/// How often it was told that trouble is over.
+/// How often the end of an outage was logged.
 fn ended(log: &Log) -> usize {
     log.lines("is back").iter().filter(|line| line.starts_with("INFO")).count()
 }

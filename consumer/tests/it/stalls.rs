@@ -4,41 +4,32 @@ use std::fs::{self, File};
 
 use common::config::{Config, Health};
 use common::health::{Ask, Service};
+use sandbox::testing::{hanging, health_port, stall_reports};
 
 use crate::test_env::{TestEnv, finished, rows, until};
 
 /// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
 async fn is_noticed(stage: &str) {
     let env = TestEnv::start().await;
-    let variables = [
-        ("FAULT_HANG", stage),
-        ("MILLRACE_HEALTH__ENABLED", "true"),
-        ("MILLRACE_HEALTH__PORT", "0"),
-        ("MILLRACE_HEALTH__STALL_AFTER", "1s"),
-    ];
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let _process = env.process_with(&variables, 100, File::create(&log).unwrap().into());
+    let _process = env.process_with(&hanging(stage), 100, File::create(&log).unwrap().into());
     env.publish_rows(rows(7, 100)).await;
     env.publish_account(&finished(7, 1, 100)).await;
     let logged = || fs::read_to_string(&log).unwrap();
-    let is_it =
-        |line: &&str| line.contains("makes no progress") && line.contains(&format!("stage=\"{stage}\""));
-    until("it is logged", async || logged().lines().any(|line| is_it(&line))).await;
+    until("it is logged", async || stall_reports(&logged(), stage) > 0).await;
     // A stage that holds its thread can hold up the runtime's timers, and then there is no answer at all.
     if stage != "decode" {
         let refused = ask(&logged()).await.unwrap_err();
         assert!(refused.contains("is stuck in: ") && refused.contains(stage), "{refused}");
     }
     // Once, however long it lasts.
-    assert_eq!(logged().lines().filter(is_it).count(), 1, "{}", logged());
+    assert_eq!(stall_reports(&logged(), stage), 1, "{}", logged());
 }
 
 /// Asks the process of this log whether it is alive.
 async fn ask(log: &str) -> Result<(), String> {
-    let (_, after) = log.split_once("health is at http://127.0.0.1:").unwrap();
-    let port = after.split_once('/').unwrap().0.parse().unwrap();
-    let config = Health { port: Some(port), ..Config::default().health };
+    let config = Health { port: Some(health_port(log)), ..Config::default().health };
     let asked = Ask { ready: false, port: None }.execute(&config, Service::Consumer).await;
     asked.map(|_| ()).map_err(|error| format!("{error:#}"))
 }

@@ -7,40 +7,28 @@ use common::FileId;
 use common::config::{Config, Health};
 use common::health::{Ask, Service};
 use common::wire::ClosedFile;
-use sandbox::testing::{Proxy, Way};
+use sandbox::testing::{Proxy, Way, hanging, health_port, stall_reports};
 
 use crate::test_env::{TestEnv, rows, until};
-
-const LIMIT: &str = "1s";
 
 /// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
 async fn is_noticed(stage: &str) {
     let env = TestEnv::start().await;
-    let variables = [
-        ("FAULT_HANG", stage),
-        ("MILLRACE_HEALTH__ENABLED", "true"),
-        ("MILLRACE_HEALTH__PORT", "0"),
-        ("MILLRACE_HEALTH__STALL_AFTER", LIMIT),
-    ];
     fs::create_dir_all(&env.config.data_dir).unwrap();
-    let producer = env.producer_with(&variables, "", &["tail"]);
+    let producer = env.producer_with(&hanging(stage), "", &["tail"]);
     env.land("a.csv", rows(1..=100));
     let logged = || fs::read_to_string(env.log()).unwrap();
-    let is_it =
-        |line: &&str| line.contains("makes no progress") && line.contains(&format!("stage=\"{stage}\""));
-    until("it is logged", async || logged().lines().any(|line| is_it(&line))).await;
+    until("it is logged", async || stall_reports(&logged(), stage) > 0).await;
     let refused = ask(&logged()).await.unwrap_err();
     assert!(refused.contains("is stuck in: ") && refused.contains(stage), "{refused}");
     // Once, however long it lasts.
-    assert_eq!(logged().lines().filter(is_it).count(), 1, "{}", logged());
+    assert_eq!(stall_reports(&logged(), stage), 1, "{}", logged());
     producer.kill().await;
 }
 
 /// Asks the process of this log whether it is alive.
 async fn ask(log: &str) -> Result<(), String> {
-    let (_, after) = log.split_once("health is at http://127.0.0.1:").unwrap();
-    let port = after.split_once('/').unwrap().0.parse().unwrap();
-    let config = Health { port: Some(port), ..Config::default().health };
+    let config = Health { port: Some(health_port(log)), ..Config::default().health };
     let asked = Ask { ready: false, port: None }.execute(&config, Service::Producer).await;
     asked.map(|_| ()).map_err(|error| format!("{error:#}"))
 }
