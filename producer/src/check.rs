@@ -1,4 +1,4 @@
-//! `producer check`: reads and maps a file without sending anything.
+//! Reads and maps a file without sending anything, for `producer check` and for `rejects retry`.
 
 pub(crate) mod event_ids;
 
@@ -85,15 +85,16 @@ pub(crate) fn check(config: &Config, path: &Path, ids: &mut EventIds) -> Result<
 }
 
 /// A file that was read to its end.
-pub(crate) struct WholeFile {
-    pub mapping: Arc<Mapping>,
+pub struct WholeFile {
+    pub(crate) mapping: Arc<Mapping>,
     /// As it stands in the file.
-    pub header: Vec<String>,
+    pub(crate) header: Vec<String>,
+    /// Behind the last row, with the counts of rows.
     pub end: Position,
 }
 
 /// Reads and maps the whole of a file as the tailer would, and hands `each` row on.
-pub(crate) fn read(config: &Config, path: &Path, mut each: impl FnMut(Row)) -> Result<WholeFile, Error> {
+pub fn read(config: &Config, path: &Path, mut each: impl FnMut(Row)) -> Result<WholeFile, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let parked = |why: String| Error::Parked { path: path.to_owned(), why };
     let rules = MappingRules::new(config, MaxPayload::DEFAULT);

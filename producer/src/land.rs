@@ -28,13 +28,13 @@ pub struct Error {
 
 impl Error {
     /// For `map_err`: what was attempted, with what.
-    pub(crate) fn on(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn on(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { attempt, path: path.to_owned(), source }
     }
 }
 
 /// Begins a file in `dir` whose name readers ignore. It is removed when it is dropped.
-pub(crate) fn part(dir: &Path, prefix: &str) -> Result<NamedTempFile, Error> {
+pub fn part(dir: &Path, prefix: &str) -> Result<NamedTempFile, Error> {
     tempfile::Builder::new()
         .prefix(prefix)
         .suffix(".csv.part")
@@ -45,7 +45,7 @@ pub(crate) fn part(dir: &Path, prefix: &str) -> Result<NamedTempFile, Error> {
 }
 
 /// Syncs a file and gives it the first of `names` that is free in `dir`. Never replaces a file.
-pub(crate) fn place(
+pub fn place(
     mut part: NamedTempFile,
     dir: &Path,
     mut names: impl Iterator<Item = String>,

@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod generate;
-mod land;
+pub mod land; // finished files -> a directory
 
-mod file;
-mod csv;
-mod map;
-mod file_reader;
+pub mod file;
+pub mod csv;
+pub mod map;
+pub mod file_reader;
 mod tailer_message;
 mod tail;
 mod publish;
@@ -19,8 +19,7 @@ mod lock;
 mod rebuild; // files whose checkpoints were lost
 mod purge;
 mod progress;
-mod check;
-pub mod rejects; // rejected rows, written for a person to correct, and read back
+pub mod check;
 mod positions; // deleted for --fresh
 pub mod row_lookup; // one row of a file, read again
 pub mod heal; // publishes again what the database lacks

@@ -1,8 +1,12 @@
-//! Rejected rows as files that can be edited: one for each file that they come from, under its own header. Nothing is
-//! overwritten, and what cannot be written is counted and named.
+//! Writes rejected rows to files that a person can edit: one for each file that they come from, under its own header.
+//! Nothing is overwritten, and what cannot be written is counted and reported.
+//!
+//! The first column of such a file is the origin of the rejected row that each row replaces.
 
+mod editable_file;
 mod one_file;
-mod written;
+mod report;
+mod row_bytes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +17,9 @@ use common::config::{Config, Problem};
 use common::{Exit, print_json, print_text};
 use ledger::rejects::Rejects;
 
-use super::Chosen;
+use super::Selection;
 use one_file::Plan;
-use written::Written;
+use report::Report;
 
 /// Flags of `millrace rejects export`.
 #[derive(Debug, Args)]
@@ -24,7 +28,7 @@ pub(super) struct Export {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     dir: PathBuf,
     #[command(flatten)]
-    chosen: Chosen,
+    selection: Selection,
     /// Print what was written as one JSON object.
     #[arg(long)]
     json: bool,
@@ -33,8 +37,8 @@ pub(super) struct Export {
 impl Export {
     pub(super) async fn run(self, config: &Config, table: &mut Rejects) -> anyhow::Result<Exit> {
         refuse_landing(&self.dir, &config.landing_dir())?;
-        let filter = self.chosen.filter(table, false).await?;
-        let mut written = Written::default();
+        let filter = self.selection.filter(table, false).await?;
+        let mut written = Report::default();
         let mut plans = Vec::new();
         for file in table.by_file(&filter).await? {
             match Plan::of(&file) {

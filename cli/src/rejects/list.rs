@@ -1,4 +1,4 @@
-//! What was rejected, by reason; and row by row once a file or a reason is named.
+//! Lists what was rejected: by reason, and row by row if a file or a reason is chosen.
 
 use clap::Args;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 use ledger::rejects::{ByReason, Reject, Rejects};
 use serde::Serialize;
 
-use super::{Chosen, count};
+use super::{Selection, count};
 
 /// Columns of the screen that a table takes.
 const WIDTH: u16 = 100;
@@ -20,7 +20,7 @@ const SHOWN: usize = 240;
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    chosen: Chosen,
+    selection: Selection,
     /// Also the rows in whose place another one has come.
     #[arg(long)]
     all: bool,
@@ -32,13 +32,12 @@ pub(super) struct List {
     json: bool,
 }
 
-/// What there is to tell.
 #[derive(Serialize)]
 struct Listed<'a> {
     total: i64,
     reasons: Vec<Summary<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rejects: Option<Vec<Told<'a>>>,
+    rejects: Option<Vec<ListedReject<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -46,12 +45,12 @@ struct Summary<'a> {
     reason: &'a str,
     rejects: i64,
     files: i64,
-    example: Told<'a>,
+    example: ListedReject<'a>,
 }
 
 /// A rejected row as scripts read it.
 #[derive(Debug, Serialize)]
-pub(super) struct Told<'a> {
+pub(super) struct ListedReject<'a> {
     origin: Option<String>,
     file: Option<&'a str>,
     row: Option<i64>,
@@ -60,7 +59,7 @@ pub(super) struct Told<'a> {
     column: Option<&'a str>,
     value: Option<&'a str>,
     message: &'a str,
-    /// Bytes that are no text are told as U+FFFD.
+    /// Bytes that are no text are printed as U+FFFD.
     raw: String,
     truncated: bool,
     closed_at: Option<String>,
@@ -69,9 +68,10 @@ pub(super) struct Told<'a> {
 
 impl List {
     pub(super) async fn run(self, table: &mut Rejects) -> anyhow::Result<Exit> {
-        let filter = self.chosen.filter(table, self.all).await?;
+        let filter = self.selection.filter(table, self.all).await?;
         let reasons = table.by_reason(&filter).await?;
-        let rows = if self.chosen.is_narrow() { Some(table.first(&filter, self.limit).await?) } else { None };
+        let rows =
+            if self.selection.is_narrow() { Some(table.first(&filter, self.limit).await?) } else { None };
         if self.json {
             print_json(&Listed::of(&reasons, rows.as_deref()))?;
         } else {
@@ -108,8 +108,8 @@ fn by_reason(reasons: &[ByReason]) -> Table {
     let mut table = new_table(["reason", "rejects", "files", "example"]);
     for ByReason { rejects, files, example } in reasons {
         let number = |number: i64| HumanCount(number.unsigned_abs()).to_string();
-        let told = format!("{}  {}", Printable(example), shown(&example.message));
-        table.add_row([example.reason.clone(), number(*rejects), number(*files), told]);
+        let first = format!("{}  {}", Printable(example), shown(&example.message));
+        table.add_row([example.reason.clone(), number(*rejects), number(*files), first]);
     }
     for column in table.column_iter_mut().skip(1).take(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -145,17 +145,17 @@ impl<'a> Listed<'a> {
             reason: &one.example.reason,
             rejects: one.rejects,
             files: one.files,
-            example: Told::from(&one.example),
+            example: ListedReject::from(&one.example),
         };
         Self {
             total: total(reasons),
             reasons: reasons.iter().map(summary).collect(),
-            rejects: rows.map(|rows| rows.iter().map(Told::from).collect()),
+            rejects: rows.map(|rows| rows.iter().map(ListedReject::from).collect()),
         }
     }
 }
 
-impl<'a> From<&'a Reject> for Told<'a> {
+impl<'a> From<&'a Reject> for ListedReject<'a> {
     fn from(reject: &'a Reject) -> Self {
         Self {
             origin: reject.origin.map(|origin| origin.to_string()),

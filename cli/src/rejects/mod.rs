@@ -1,7 +1,7 @@
-//! `millrace rejects`: rejected rows are told, written into files that can be edited, and sent again.
+//! `millrace rejects`: lists rejected rows, writes them to files that can be edited, and sends those files.
 //!
-//! Tables enter through `list` and `export`; what `export` has written comes back through `retry`, as a file like any
-//! other. The row that takes the place of a rejected one closes it, when it is committed.
+//! `list` and `export` read the tables; `retry` puts an edited file into the landing directory, where it is a file like any
+//! other. The row that takes the place of a rejected one closes it when it is committed.
 
 mod list;
 mod export;
@@ -70,9 +70,8 @@ impl Rejects {
     }
 }
 
-/// Which rejected rows are meant.
 #[derive(Debug, Args)]
-struct Chosen {
+struct Selection {
     /// Those of this file: its name, its path, or its id.
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
@@ -81,7 +80,7 @@ struct Chosen {
     reason: Option<Reason>,
 }
 
-impl Chosen {
+impl Selection {
     fn is_narrow(&self) -> bool {
         self.file.is_some() || self.reason.is_some()
     }

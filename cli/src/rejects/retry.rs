@@ -1,7 +1,9 @@
-//! Edited rows on their way through again. The file is checked as a whole, and lands as a copy; then whoever tails the
-//! landing directory takes it, or everything is started here until it is closed.
+//! Sends an edited file. It is checked as a whole and copied to the landing directory, where it is a file like any other.
+//! The process that tails that directory reads it; if there is none, everything is started here until the file is closed.
 
-mod retried;
+mod check;
+mod land;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,20 +13,22 @@ use clap::{Args, ValueHint};
 use common::config::{Config, Flags, OnClose, Problem};
 use common::{Clock, Exit, Shutdown, print_json, print_text};
 use ledger::rejects::{File, Filter, Rejects};
-use producer::{is_tailed, rejects};
+use producer::is_tailed;
 use sandbox::Services;
 
-use super::list::Told;
+use super::list::ListedReject;
 use super::table;
 use crate::live::{Line, Live};
 use crate::services;
 use crate::up::{Plan, Stages};
-use retried::Retried;
+use check::check;
+use land::land;
+use report::Report;
 
-/// How often the tables are asked while somebody else does the work.
-const LOOK: Duration = Duration::from_millis(200);
-/// How many rows that were rejected again are told.
-const TOLD: i64 = 20;
+/// How often the tables are read while another process does the work.
+const POLL: Duration = Duration::from_millis(200);
+/// How many of the rows that were rejected again are printed.
+const EXAMPLES: i64 = 20;
 
 /// Flags of `millrace rejects retry`.
 #[derive(Debug, Args)]
@@ -60,7 +64,7 @@ impl Retry {
             let path = landed.insert(self.land(&landing)?);
             tracing::info!(file = %path.display(), "landed; waiting for the process that tails the directory");
             if let Some(file) = until_closed(&mut table, path, &landing, shutdown).await? {
-                return self.tell(&config, &mut table, path, &file).await;
+                return self.report(&config, &mut table, path, &file).await;
             }
         } else if is_tailed(&checkpoints).await? {
             anyhow::bail!(Problem::new(format!(
@@ -73,12 +77,12 @@ impl Retry {
 
     /// Nothing lands unless all of the file can be sent.
     fn check(&self, config: &Config) -> anyhow::Result<()> {
-        let checked = rejects::check(config, &self.file);
-        checked.map(|_| ()).map_err(|error| Problem::new(format!("{:#}", anyhow::Error::new(error))).into())
+        let checked = check(config, &self.file);
+        checked.map(|_| ()).map_err(|error| Problem::new(format!("{error:#}")).into())
     }
 
     fn land(&self, landing: &Path) -> anyhow::Result<PathBuf> {
-        Ok(rejects::land(&self.file, landing, Clock::System)?)
+        Ok(land(&self.file, landing, Clock::System)?)
     }
 
     /// Does everything that is needed in this process, as `up --once` does.
@@ -102,7 +106,7 @@ impl Retry {
             let mut table = table(&config).await?;
             let file = named(&mut table, &landed).await?.filter(|file| file.closed);
             let file = file.with_context(|| not_complete(&landed))?;
-            self.tell(&config, &mut table, &landed, &file).await
+            self.report(&config, &mut table, &landed, &file).await
         };
         let sent = Box::pin(sent).await;
         line.clear();
@@ -112,7 +116,7 @@ impl Retry {
         sent
     }
 
-    async fn tell(
+    async fn report(
         &self,
         config: &Config,
         table: &mut Rejects,
@@ -123,25 +127,25 @@ impl Retry {
         let accounts = ledger::file_totals::by_file(url, Some(&[file.file_id])).await?;
         let account = accounts.first().with_context(|| not_complete(landed))?;
         let again = Filter { files: Some(vec![file.file_id]), ..Filter::default() };
-        let rejects = table.first(&again, TOLD).await?;
+        let rejects = table.first(&again, EXAMPLES).await?;
         let open = table.by_reason(&Filter::default()).await?;
-        let retried = Retried {
+        let report = Report {
             file: &self.file,
             landed,
             rows_sent: account.rows_read,
             events: account.events,
             duplicates: account.duplicates,
             rejected_again: account.corrupt_records,
-            rejects: rejects.iter().map(Told::from).collect(),
+            rejects: rejects.iter().map(ListedReject::from).collect(),
             closed: table.closed_by(file.file_id).await?,
             still_open: open.iter().map(|reason| reason.rejects).sum(),
         };
         if self.json {
-            print_json(&retried)?;
+            print_json(&report)?;
         } else {
-            print_text(retried.to_text(&rejects));
+            print_text(report.to_text(&rejects));
         }
-        Ok(if retried.rejected_again == 0 { Exit::Ok } else { Exit::Failed })
+        Ok(if report.rejected_again == 0 { Exit::Ok } else { Exit::Failed })
     }
 }
 
@@ -165,13 +169,13 @@ async fn until_closed(
         }
         found.with_context(|| not_complete(landed))?;
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(POLL) => {}
             () = shutdown.draining() => anyhow::bail!(not_complete(landed)),
         }
     }
 }
 
-/// The account of the landed file. Whoever tails its directory may name the directory in another way.
+/// The landed file in the tables. The process that tails its directory may name the directory in another way.
 async fn named(table: &mut Rejects, landed: &Path) -> anyhow::Result<Option<File>> {
     let name = landed.file_name().unwrap_or_default().to_string_lossy();
     Ok(table.files_named(&name).await?.pop())

@@ -30,7 +30,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
             &["archive", "closed", "positions", "stream_loss"],
             &["rebuild", "tail"],
             &["check", "publish", "row_lookup"],
-            &["heal", "pipeline", "rejects"],
+            &["heal", "pipeline"],
             &["cli"],
         ],
     ),

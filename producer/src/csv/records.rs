@@ -11,7 +11,7 @@ use memchr::{memchr, memchr2};
 
 /// Splits records that are separated by line ends into fields.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Splitter {
+pub struct Splitter {
     /// Between fields.
     pub delimiter: u8,
     /// Begins lines that are no records.
@@ -20,7 +20,7 @@ pub(crate) struct Splitter {
 
 /// What some bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
+pub enum Split {
     /// A record: `end` is behind its last field, `next` behind its line end.
     Record { end: usize, next: usize },
     /// The beginning of a record, unless the file ends here.
@@ -31,7 +31,7 @@ pub(crate) enum Split {
 
 /// Where one field lies in its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
+pub struct Field {
     start: usize,
     end: usize,
     /// Whether quotes inside have to be taken away: the span then includes the outer ones.
@@ -69,7 +69,7 @@ impl Splitter {
 
     /// Finds the record at the beginning of `bytes` and its `fields`. With `at_end` nothing more follows, so that the
     /// end of `bytes` is a line end too.
-    pub(crate) fn split(self, bytes: &[u8], at_end: bool, fields: &mut Vec<Field>) -> Split {
+    pub fn split(self, bytes: &[u8], at_end: bool, fields: &mut Vec<Field>) -> Split {
         fields.clear();
         let mut start = 0;
         loop {

@@ -101,6 +101,19 @@ impl Content {
     }
 }
 
+/// Up to `most` bytes of the file from an offset of its uncompressed bytes on; fewer if the file ends before.
+pub fn read_span(path: &Path, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let (mut content, ..) = Content::open(path, offset)?;
+    let mut bytes = Vec::with_capacity(most);
+    while bytes.len() < most {
+        let missing = most - bytes.len();
+        if content.read(&mut bytes, missing)? != Got::More {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Content").finish_non_exhaustive()

@@ -7,4 +7,5 @@ pub(crate) mod content; // a path -> bytes from an offset on
 pub(crate) mod buffer; // the bytes at hand
 mod position;
 
-pub(crate) use position::Position;
+pub use content::read_span;
+pub use position::Position;

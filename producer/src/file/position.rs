@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 /// A position between two records, and the counts up to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Position {
+pub struct Position {
     /// Bytes, uncompressed.
     pub offset: u64,
     /// Records.

@@ -33,7 +33,7 @@ pub(crate) struct RowFormat {
 }
 
 #[derive(Debug)]
-pub(crate) struct Row {
+pub struct Row {
     pub position: RowPosition,
     pub message: Mapped,
 }

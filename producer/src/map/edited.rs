@@ -31,7 +31,7 @@ impl Mapping {
 
 /// The delimiter of an edited file that begins with `bytes`, since spreadsheets choose their own. `None` if it is not an
 /// edited file.
-pub(crate) fn delimiter_of_edited(bytes: &[u8]) -> Option<u8> {
+pub fn delimiter_of_edited(bytes: &[u8]) -> Option<u8> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let quoted = bytes.strip_prefix(b"\"").and_then(|rest| {
         rest.strip_prefix(ORIGIN_COLUMN.as_bytes()).and_then(|rest| rest.strip_prefix(b"\""))
@@ -43,7 +43,7 @@ pub(crate) fn delimiter_of_edited(bytes: &[u8]) -> Option<u8> {
 }
 
 /// The origin of the rejected row that the first row in `record` replaces, by its first field.
-pub(crate) fn origin_of(record: &[u8], delimiter: u8) -> Result<Origin, NoOrigin> {
+pub fn origin_of(record: &[u8], delimiter: u8) -> Result<Origin, NoOrigin> {
     let field = record.split(|byte| *byte == delimiter).next().unwrap_or_default();
     String::from_utf8_lossy(field).trim().trim_matches('"').parse()
 }

@@ -20,7 +20,7 @@ const KEPT_SUBJECTS: usize = 1_000;
 
 /// The origin of a record and its place in the file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RowPosition {
+pub struct RowPosition {
     pub file: FileId,
     pub row: i64,
     pub byte_start: u64,
@@ -31,7 +31,7 @@ pub(crate) struct RowPosition {
 
 /// A message that is ready to be published.
 #[derive(Clone, Debug)]
-pub(crate) struct Mapped {
+pub struct Mapped {
     pub subject: Subject,
     pub payload: Bytes,
     /// Set if the row is a reject.

@@ -18,9 +18,10 @@ mod digest;
 
 pub(crate) use column_names::{renamed, with_names};
 pub(crate) use digest::RowDigest;
-pub(crate) use edited::{delimiter_of_edited, origin_of};
+pub use edited::{delimiter_of_edited, origin_of};
 pub(crate) use event_type::EventTypeRule;
 pub(crate) use limits::{Limits, MaxPayload};
-pub(crate) use mapper::{Mapped, Mapper, RowPosition};
+pub(crate) use mapper::Mapper;
+pub use mapper::{Mapped, RowPosition};
 pub(crate) use mapping::{Mapping, Unmappable, delimiter_of, source_of};
 pub(crate) use resolve::{MappedFile, MappingRules, original_of};

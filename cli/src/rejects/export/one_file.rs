@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::FileId;
 use common::config::Config;
-use ledger::rejects::{ByFile, Filter, Reject, Rejects};
-use producer::rejects::{self, RowBytes, RowBytesError};
+use ledger::rejects::{ByFile, Filter, Rejects};
 
-use super::written::{LeftOut, Written, WrittenFile};
+use super::editable_file::EditableFile;
+use super::report::{LeftOut, Report, WrittenFile};
+use super::row_bytes::RowBytes;
 
 /// Rows of one file, and where they go.
 #[derive(Debug)]
@@ -43,11 +43,11 @@ impl Plan {
         dir: &Path,
         config: &Config,
         (table, filter): (&mut Rejects, &Filter),
-        written: &mut Written,
+        report: &mut Report,
     ) -> anyhow::Result<()> {
-        let mut export = rejects::Export::begin(dir, &self.name, &self.header, self.delimiter)?;
+        let mut file = EditableFile::begin(dir, &self.name, &self.header, self.delimiter)?;
         let mut left_out: BTreeMap<String, LeftOut> = BTreeMap::new();
-        let mut source = Source { config, file: self.file_id.into(), row_bytes: None };
+        let mut bytes = RowBytes::new(config, self.file_id.into());
         let (mut rows, mut after) = (0, 0);
         loop {
             let page = table.of_file(filter, self.file_id, after).await?;
@@ -56,9 +56,9 @@ impl Plan {
             for reject in page {
                 let example = reject.to_string();
                 let Some(origin) = reject.origin else { continue };
-                match source.raw(reject, origin.row) {
+                match bytes.of(reject, origin.row) {
                     Ok(raw) => {
-                        export.row(origin, &raw)?;
+                        file.row(origin, &raw)?;
                         rows += 1;
                     }
                     Err(why) => {
@@ -69,37 +69,11 @@ impl Plan {
                 }
             }
         }
-        written.left_out.extend(left_out.into_values());
+        report.left_out.extend(left_out.into_values());
         if rows > 0 {
-            written.files.push(WrittenFile { file: export.finish()?, rows });
-            written.rows += rows;
+            report.files.push(WrittenFile { file: file.finish()?, rows });
+            report.rows += rows;
         }
         Ok(())
     }
-}
-
-/// Where rows come from of which the table has not all: their file, opened when the first one is asked for.
-struct Source<'a> {
-    config: &'a Config,
-    file: FileId,
-    row_bytes: Option<Result<RowBytes, String>>,
-}
-
-impl Source<'_> {
-    /// The row as it stands in its file; the error is a sentence about why it is not known.
-    fn raw(&mut self, reject: Reject, row: i64) -> Result<Vec<u8>, String> {
-        // What is kept of a row that was rejected later is the message that brought it.
-        if reject.stage == "producer" && !reject.truncated {
-            return Ok(reject.raw);
-        }
-        let row_bytes = self.row_bytes.get_or_insert_with(|| {
-            RowBytes::open(self.config, self.file)
-                .map_err(|error| format!("their file is needed, but {}", line(error)))
-        });
-        row_bytes.as_mut().map_err(|why| why.clone())?.row(row).map_err(line)
-    }
-}
-
-fn line(error: RowBytesError) -> String {
-    format!("{:#}", anyhow::Error::new(error))
 }

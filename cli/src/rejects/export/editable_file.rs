@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use common::Origin;
 use common::event::ORIGIN_COLUMN;
+use producer::csv::records::{Field, Split, Splitter};
+use producer::land::{self, Error};
+use producer::map::origin_of;
 use tempfile::NamedTempFile;
-
-use crate::csv::records::{Field, Split, Splitter};
-use crate::land::{self, Error};
-use crate::map::origin_of;
 
 /// A file with a temporary name. Dropped before it is finished, it is removed.
 #[derive(Debug)]
-pub struct Export {
+pub(super) struct EditableFile {
     file: BufWriter<NamedTempFile>,
     dir: PathBuf,
     name: String,
@@ -24,9 +23,9 @@ pub struct Export {
     fields: Vec<Field>,
 }
 
-impl Export {
+impl EditableFile {
     /// Begins `name` in `dir`, for rows of a file that has this `header` and this delimiter.
-    pub fn begin(dir: &Path, name: &str, header: &[String], delimiter: char) -> Result<Self, Error> {
+    pub(super) fn begin(dir: &Path, name: &str, header: &[String], delimiter: char) -> Result<Self, Error> {
         let delimiter = u8::try_from(delimiter).unwrap_or(b',');
         let names = header.strip_prefix(&[ORIGIN_COLUMN.to_owned()]);
         let mut line = Vec::from(ORIGIN_COLUMN);
@@ -40,7 +39,7 @@ impl Export {
             }
         }
         line.push(b'\n');
-        let mut export = Self {
+        let mut file = Self {
             file: BufWriter::new(land::part(dir, &format!("{name}."))?),
             dir: dir.to_owned(),
             name: name.to_owned(),
@@ -48,13 +47,13 @@ impl Export {
             edited_columns: names.map(|_| header.len()),
             fields: Vec::new(),
         };
-        export.write(&line)?;
-        Ok(export)
+        file.write(&line)?;
+        Ok(file)
     }
 
     /// Adds the row that was rejected at `origin` with these bytes. They are not changed if they are one record;
     /// otherwise, as with a quote that is never closed, they become one quoted field, so that the file stays readable.
-    pub fn row(&mut self, origin: Origin, raw: &[u8]) -> Result<(), Error> {
+    pub(super) fn row(&mut self, origin: Origin, raw: &[u8]) -> Result<(), Error> {
         let raw = self.without_origin(raw);
         let mut line = format!("{origin}{}", char::from(self.splitter.delimiter)).into_bytes();
         match self.splitter.split(raw, true, &mut self.fields) {
@@ -66,7 +65,7 @@ impl Export {
     }
 
     /// Gives the finished file its name. Never replaces a file.
-    pub fn finish(self) -> Result<PathBuf, Error> {
+    pub(super) fn finish(self) -> Result<PathBuf, Error> {
         let (dir, name, path) = (self.dir, self.name, self.file.get_ref().path().to_owned());
         let part = self.file.into_inner().map_err(|error| Error::on("write", &path)(error.into_error()))?;
         part.as_file().sync_all().map_err(Error::on("write", &path))?;
@@ -82,7 +81,7 @@ impl Export {
         if !whole && origin_of(raw, delimiter).is_err() {
             return raw;
         }
-        let end = memchr::memchr(delimiter, raw);
+        let end = raw.iter().position(|byte| *byte == delimiter);
         end.map_or(&[][..], |end| &raw[end + 1..])
     }
 
@@ -110,11 +109,11 @@ mod tests {
     fn exported(header: &[&str], rows: &[&[u8]]) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let header: Vec<String> = header.iter().copied().map(str::to_owned).collect();
-        let mut export = Export::begin(dir.path(), "a.csv", &header, ',').unwrap();
+        let mut file = EditableFile::begin(dir.path(), "a.csv", &header, ',').unwrap();
         for (number, raw) in (1..).zip(rows) {
-            export.row(Origin { file: 7.into(), row: number }, raw).unwrap();
+            file.row(Origin { file: 7.into(), row: number }, raw).unwrap();
         }
-        std::fs::read(export.finish().unwrap()).unwrap()
+        std::fs::read(file.finish().unwrap()).unwrap()
     }
 
     #[test]
@@ -148,8 +147,8 @@ mod tests {
     fn a_file_that_is_there_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.csv"), "mine").unwrap();
-        let export = Export::begin(dir.path(), "a.csv", &["a".to_owned()], ',').unwrap();
-        let error = export.finish().unwrap_err().to_string();
+        let file = EditableFile::begin(dir.path(), "a.csv", &["a".to_owned()], ',').unwrap();
+        let error = file.finish().unwrap_err().to_string();
         assert!(error.contains("a.csv"), "{error}");
         assert_eq!(std::fs::read_to_string(dir.path().join("a.csv")).unwrap(), "mine");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

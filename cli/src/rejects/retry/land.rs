@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::Clock;
-
-use crate::land::{self, Error};
+use producer::land::{self, Error};
 
 /// Endings of the names that are read; a file of another name lands as the first.
 const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst"];
@@ -14,7 +13,7 @@ const ENDINGS: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".
 const MARK: &str = ".retry_";
 
 /// The name of the copy has that of `file` and the time.
-pub fn land(file: &Path, landing: &Path, clock: Clock) -> Result<PathBuf, Error> {
+pub(super) fn land(file: &Path, landing: &Path, clock: Clock) -> Result<PathBuf, Error> {
     fs::create_dir_all(landing).map_err(Error::on("make directory", landing))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let ending = ENDINGS.iter().rfind(|ending| name.to_lowercase().ends_with(**ending));

@@ -7,12 +7,12 @@ use ledger::rejects::Reject;
 use serde::Serialize;
 
 use crate::rejects::count;
-use crate::rejects::list::{Told, shown};
+use crate::rejects::list::{ListedReject, shown};
 use crate::run_report::path_as_text;
 
 /// What became of the rows.
 #[derive(Debug, Serialize)]
-pub(super) struct Retried<'a> {
+pub(super) struct Report<'a> {
     #[serde(serialize_with = "path_as_text")]
     pub(super) file: &'a Path,
     #[serde(serialize_with = "path_as_text")]
@@ -21,14 +21,14 @@ pub(super) struct Retried<'a> {
     pub(super) events: i64,
     pub(super) duplicates: i64,
     pub(super) rejected_again: i64,
-    pub(super) rejects: Vec<Told<'a>>,
+    pub(super) rejects: Vec<ListedReject<'a>>,
     /// Rejected rows that these rows have taken the place of.
     pub(super) closed: i64,
     /// Rejected rows that are still to be mended, those that were rejected again among them.
     pub(super) still_open: i64,
 }
 
-impl Retried<'_> {
+impl Report<'_> {
     /// For people; `rejects` are the first rows that were rejected again.
     pub(super) fn to_text(&self, rejects: &[Reject]) -> String {
         let mut lines = vec![format!(
@@ -43,9 +43,9 @@ impl Retried<'_> {
             let row = reject.origin.map_or(0, |origin| origin.row);
             lines.push(format!("  row {row}, {}: {}", reject.reason, shown(&reject.message)));
         }
-        let told = i64::try_from(rejects.len()).unwrap_or(i64::MAX);
-        if self.rejected_again > told {
-            lines.push(format!("  … and {} more", self.rejected_again - told));
+        let shown = i64::try_from(rejects.len()).unwrap_or(i64::MAX);
+        if self.rejected_again > shown {
+            lines.push(format!("  … and {} more", self.rejected_again - shown));
         }
         lines.push(format!("{} closed, {} still open", count(self.closed, "reject"), self.still_open));
         lines.join("\n")

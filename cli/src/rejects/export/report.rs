@@ -10,7 +10,7 @@ use crate::run_report::path_as_text;
 
 /// What has become of the rows.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Written {
+pub(super) struct Report {
     /// Rows that were written.
     pub(super) rows: i64,
     pub(super) files: Vec<WrittenFile>,
@@ -34,7 +34,7 @@ pub(super) struct LeftOut {
     pub(super) why: String,
 }
 
-impl Written {
+impl Report {
     /// For people.
     pub(super) fn to_text(&self) -> String {
         let file =
