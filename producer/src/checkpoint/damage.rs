@@ -65,3 +65,6 @@ pub(super) fn move_aside(dir: &Path, endings: &[&str]) -> Result<Option<PathBuf>
     sync(dir)?;
     Ok(Some(with_ending(&aside, first)))
 }
+
+#[cfg(test)]
+mod tests;

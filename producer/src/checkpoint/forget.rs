@@ -110,7 +110,18 @@ mod tests {
     fn rule_only_own_files_are_deleted_of_checkpoints() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        let theirs = ["2024.json", "7.json.bak", "holiday.jpg", "notes.json", "source_id.txt", "x.ahead"];
+        let theirs = [
+            "+7.ahead",
+            "-5.ahead",
+            "0.ahead",
+            "007.ahead",
+            "2024.json",
+            "7.json.bak",
+            "holiday.jpg",
+            "notes.json",
+            "source_id.txt",
+            "x.ahead",
+        ];
         for name in theirs {
             fs::write(dir.join(name), r#"{"version":1,"file_id":"2024"}"#).unwrap();
         }
@@ -143,5 +154,16 @@ mod tests {
         forget(ours.path()).unwrap();
         assert_eq!(names(ours.path()), [""; 0], "everything that a store has made is forgotten");
         forget(&dir.join("nowhere")).unwrap();
+    }
+
+    #[test]
+    fn rule_only_own_files_are_deleted_and_a_database_of_that_name_may_be_another_program_s() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [STORE, "checkpoints.db-wal"] {
+            fs::write(dir.path().join(name), "SQLite format 3 of somebody else").unwrap();
+        }
+        let before = names(dir.path());
+        forget(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), before);
     }
 }
