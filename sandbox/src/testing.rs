@@ -1,16 +1,18 @@
-//! Real servers for tests: one PostgreSQL a test process, a nats-server each.
+//! What tests stand on: real servers (one PostgreSQL a test process, a nats-server each), programs, what is logged, and
+//! waiting.
 //!
 //! They live in temporary directories, which their guards remove when the servers have ended, whether the test process
 //! returns, panics or is killed. Failures panic: a test has nobody else to tell.
 
 mod log;
+mod process;
+mod wait;
 mod stall;
 
 use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,7 +26,9 @@ use crate::progress::Progress;
 pub use crate::proxy::{Proxy, Way};
 use crate::{Nats, Options, Postgres, wheels};
 pub use log::Log;
+pub use process::{Ended, Process};
 pub use stall::{hanging, health_port, stall_reports};
+pub use wait::{DEADLINE, ended, until};
 
 impl Proxy {
     /// As [`Proxy::start`], for tests: it panics where that fails.
@@ -72,7 +76,7 @@ pub async fn oldest_nats_server() -> PathBuf {
 fn temporary(service: &str) -> PathBuf {
     // Root's temporary directory may be closed to the user who runs PostgreSQL.
     let base = if geteuid().is_root() { Path::new("/tmp").to_owned() } else { env::temp_dir() };
-    let dir = base.join(format!("millrace-{service}-{}-{}", process::id(), number()));
+    let dir = base.join(format!("millrace-{service}-{}-{}", std::process::id(), number()));
     fs::create_dir(&dir).expect("a temporary directory is created");
     fs::set_permissions(&dir, Permissions::from_mode(0o711)).expect("it is protected");
     if let Some(account) = Account::unprivileged().expect("the unprivileged user is known") {

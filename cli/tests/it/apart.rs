@@ -67,9 +67,9 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
         .with("DATABASE_URL", "postgres://x@127.0.0.1:1/x");
     bed.drop_file("my data/landing/a.csv", rows(1..=10));
     let mut tail = bed.start(&["producer", "tail"]);
-    tail.until_said("nats-server does not answer; trying again until it does").await;
+    tail.until_logged("nats-server does not answer; trying again until it does").await;
     let nats = Nats::start(&Options::new(&dir), &dir).await.unwrap();
-    tail.until_said("nats-server answers").await;
+    tail.until_logged("nats-server answers").await;
     let jetstream = jetstream(&nats.url()).await;
     until("its rows are in the stream", async || messages(&jetstream).await > 10).await;
     assert_eq!(tail.err().matches("does not answer").count(), 1, "it is said once: {}", tail.err());

@@ -9,7 +9,7 @@ use sandbox::testing;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::bed::{Bed, Running, generated_rows, jetstream, names, rows, until};
+use crate::bed::{Bed, Process, generated_rows, jetstream, names, rows, until};
 
 /// 4 KiB a row: the stream's 16 MiB are soon full of them.
 fn large_rows(numbers: std::ops::RangeInclusive<u32>) -> String {
@@ -26,7 +26,7 @@ async fn stream(jetstream: &jetstream::Context) -> (u64, u64, u64) {
 }
 
 /// Memory in use, in MiB; `None` where the system does not say it in a file.
-fn memory(process: &Running) -> Option<u64> {
+fn memory(process: &Process) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok().map(|kib: u64| kib >> 10)
@@ -50,7 +50,7 @@ async fn a_database_that_stands_still_fills_the_stream_and_then_the_tailer_waits
     let mut lock = pool.begin().await.unwrap();
     sqlx::query("lock table events").execute(&mut *lock).await.unwrap();
     bed.drop_file("my data/landing/b.csv", large_rows(2_001..=10_000));
-    producer.until_said("the stream takes no messages; waiting").await;
+    producer.until_logged("the stream takes no messages; waiting").await;
     let before = [memory(&producer), memory(&consumer)];
     // Until everything that was read is trimmed, and nothing moves.
     let (mut last, mut unchanged) = (0, 0);

@@ -5,18 +5,15 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 use async_nats::jetstream;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, test_kill_process};
+pub(crate) use sandbox::testing::{Ended, Process, until};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-
-/// Longer than anything takes on a slow machine under load, so that only a mistake reaches it.
-const DEADLINE: Duration = Duration::from_mins(10);
+use tokio::process::Command;
 
 /// Variables that would change what the binary does.
 const CUSTOMARY: [&str; 10] = [
@@ -35,21 +32,6 @@ const CUSTOMARY: [&str; 10] = [
 pub(crate) struct Bed {
     dir: TempDir,
     variables: Vec<(String, String)>,
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-/// A command that runs; it is killed when it is dropped.
-pub(crate) struct Running {
-    child: Child,
-    out: PathBuf,
-    err: PathBuf,
 }
 
 impl Bed {
@@ -97,7 +79,7 @@ impl Bed {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
-        command.args(["--data-dir", "my data"]).args(arguments).current_dir(&self.dir).kill_on_drop(true);
+        command.args(["--data-dir", "my data"]).args(arguments).current_dir(&self.dir);
         let own = std::env::vars_os()
             .filter_map(|(name, _)| name.into_string().ok())
             .filter(|name| name.starts_with("MILLRACE_"));
@@ -118,26 +100,19 @@ impl Bed {
     pub(crate) async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         command.envs(variables.iter().copied());
-        self.spawn(command).end().await
+        Process::start(command).end().await
     }
 
     /// As [`Bed::run`], with a variable that need not be text.
     pub(crate) async fn run_with_os(&self, name: &str, value: &OsStr, arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         command.env(name, value);
-        self.spawn(command).end().await
+        Process::start(command).end().await
     }
 
     /// Starts `millrace`.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        self.spawn(self.command(arguments))
-    }
-
-    fn spawn(&self, mut command: Command) -> Running {
-        let file = || tempfile::Builder::new().tempfile_in(&self.dir).unwrap().keep().unwrap();
-        let ((out_file, out), (err_file, err)) = (file(), file());
-        let child = command.stdout(out_file).stderr(err_file).spawn().unwrap();
-        Running { child, out, err }
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        Process::start(self.command(arguments))
     }
 
     /// What `millrace psql` prints for one statement.
@@ -173,7 +148,7 @@ impl Bed {
 
     /// Kills a running `up`, and waits until its services have ended too. What it leaves would be taken for the next
     /// one's.
-    pub(crate) async fn kill(&self, up: Running) {
+    pub(crate) async fn kill(&self, up: Process) {
         let services = self.services();
         up.signal(Signal::KILL);
         up.end().await;
@@ -198,57 +173,6 @@ impl Bed {
                 (pid, u16::try_from(number(&service["port"])).unwrap())
             })
             .to_vec()
-    }
-}
-
-impl Ended {
-    /// What it printed with `--json`.
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-impl Running {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id().unwrap()
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-    }
-
-    /// What it has written to standard error so far.
-    pub(crate) fn err(&self) -> String {
-        fs::read_to_string(&self.err).unwrap()
-    }
-
-    /// Waits until it has said this on standard error.
-    pub(crate) async fn until_said(&mut self, words: &str) {
-        until(&format!("it says \"{words}\""), async || {
-            let said = self.err();
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() || said.contains(words), "it ended without saying \"{words}\": {said}");
-            said.contains(words)
-        })
-        .await;
-    }
-
-    pub(crate) async fn end(mut self) -> Ended {
-        let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
-        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-        let (out, err) = (read(&self.out), read(&self.err));
-        let status: ExitStatus = status.unwrap_or_else(|_| panic!("it does not end: {err}")).unwrap();
-        Ended { code: status.code(), out, err }
-    }
-}
-
-/// Waits for a condition.
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -51,7 +51,7 @@ async fn a_signal_ends_the_faults_and_there_is_a_verdict() {
     let bed = Bed::new();
     // Few rows, so that a slow machine is not behind with thousands when the signal comes.
     let mut chaos = bed.start(&["chaos", "--seed", "1", "--for", "1h", "--events-per-second", "100"]);
-    chaos.until_said(" kill ").await;
+    chaos.until_logged(" kill ").await;
     chaos.signal(Signal::INT);
     let ended = chaos.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -68,7 +68,7 @@ async fn a_killed_chaos_leaves_no_process() {
     let bed = Bed::new();
     // This seed stops PostgreSQL with all its processes first, for 1.5 s.
     let mut chaos = bed.start(&["chaos", "--seed", "4191"]);
-    chaos.until_said("stop PostgreSQL for 1493 ms").await;
+    chaos.until_logged("stop PostgreSQL for 1493 ms").await;
     let run = bed.data().join("chaos");
     let run = run.join(&names(&run)[0]);
     let is_any_held = |dir: &Path| names(dir).iter().any(|name| is_held(dir, name));

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::bed::{Bed, Ended, HEADER, Running, copy, gzip, jetstream, messages, rows, until};
+use crate::bed::{Bed, Ended, HEADER, Process, copy, gzip, jetstream, messages, rows, until};
 
 /// Every row in the tables: its origin, and what tells it apart.
 const ORIGINS: &str = "
@@ -325,7 +325,7 @@ async fn what_nobody_has_any_more_is_named() {
 }
 
 /// A running `up` that has read a file, which is not finished, and has written its position. Also returns [`ORIGINS`].
-async fn reading_an_unfinished_file() -> (Bed, Running, String) {
+async fn reading_an_unfinished_file() -> (Bed, Process, String) {
     let bed = Bed::new().with("MILLRACE_TAIL__FINISH_AFTER", "1h");
     bed.write("in/a.csv", rows(1..=300));
     let up = bed.start(&["up", "--input", "in"]);

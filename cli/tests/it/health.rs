@@ -3,13 +3,13 @@
 use rustix::process::Signal;
 use sandbox::testing::{self, Proxy};
 
-use crate::bed::{Bed, Running, until};
+use crate::bed::{Bed, Process, until};
 
 /// A process, and the port on which it answers.
 struct Asked<'a> {
     bed: &'a Bed,
     name: &'static str,
-    process: Running,
+    process: Process,
     port: String,
 }
 
@@ -17,7 +17,7 @@ impl<'a> Asked<'a> {
     async fn start(bed: &'a Bed, name: &'static str, command: &str) -> Self {
         let mut process = bed.start(&[name, command]);
         let words = "health is at http://127.0.0.1:";
-        process.until_said(words).await;
+        process.until_logged(words).await;
         let said = process.err();
         let (_, rest) = said.split_once(words).unwrap();
         let port = rest.split('/').next().unwrap().to_owned();

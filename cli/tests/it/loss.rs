@@ -37,7 +37,7 @@ async fn run_until(bed: &Bed, (file, of_file): (&str, &str), all: &str) {
 /// everything is there.
 async fn is_noticed_and_healed(bed: &Bed, left: u64, events: u64) {
     let mut up = bed.start(&UP);
-    up.until_said(LINE).await;
+    up.until_logged(LINE).await;
     // The table had every row before: only the stream shows that they were sent.
     let stream = jetstream(&bed.nats()).await;
     until("every row is sent again", async || messages(&stream).await >= left + events).await;

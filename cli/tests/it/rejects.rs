@@ -108,7 +108,7 @@ async fn rows_are_sent_through_the_tailer_that_runs() {
     bed.write("fixed.csv", mend(&fs::read(exported).unwrap()));
     let retried = bed.retry("fixed.csv").await;
     assert_eq!((retried.code, counts(&retried)), (Some(0), [10, 10, 0, 0, 10, 0]), "{retried:?}");
-    up.until_said("has rejected rows").await;
+    up.until_logged("has rejected rows").await;
     up.signal(Signal::INT);
     assert_eq!(up.end().await.code, Some(0));
 

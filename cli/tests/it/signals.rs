@@ -6,11 +6,11 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::bed::{
-    Bed, Running, generated_rows, has_extension, is_alive, jetstream, messages, names, rows, until,
+    Bed, Process, generated_rows, has_extension, is_alive, jetstream, messages, names, rows, until,
 };
 
 /// An `up` that generates, some of whose rows are in the table.
-async fn in_the_middle(bed: &Bed, more: &[&str]) -> Running {
+async fn in_the_middle(bed: &Bed, more: &[&str]) -> Process {
     let arguments = [&["up", "--events-per-second", "2000", "--fresh"], more].concat();
     let up = bed.start(&arguments);
     bed.until_sql("select count(*) > 1000 from events", "t").await;
@@ -86,7 +86,7 @@ async fn a_second_ctrl_c_stops_at_once_and_the_account_says_what_is_open() {
     bed.drop_file("in/b.csv", rows(11..=20));
     bed.until_sql("select count(*) > 0 from pg_locks where not granted", "t").await;
     up.signal(Signal::INT);
-    up.until_said("draining; a second signal stops at once").await;
+    up.until_logged("draining; a second signal stops at once").await;
     up.signal(Signal::INT);
     let ended = up.end().await;
     lock.end().await;
@@ -121,7 +121,7 @@ async fn a_second_ctrl_c_stops_a_tailer_whose_broker_is_gone() {
     let jetstream = jetstream(&nats.url()).await;
     until("its rows are in the stream", async || messages(&jetstream).await > 10).await;
     nats.stop().await.unwrap();
-    tail.until_said("connection to nats-server lost").await;
+    tail.until_logged("connection to nats-server lost").await;
     bed.drop_file("my data/landing/b.csv", rows(11..=20));
     until("the second file is read", async || {
         let listed = bed.run(&["producer", "checkpoint", "list", "--json"]).await.json();
@@ -129,7 +129,7 @@ async fn a_second_ctrl_c_stops_a_tailer_whose_broker_is_gone() {
     })
     .await;
     tail.signal(Signal::TERM);
-    tail.until_said("draining; a second signal stops at once").await;
+    tail.until_logged("draining; a second signal stops at once").await;
     tail.signal(Signal::INT);
     let ended = tail.end().await;
     assert!(ended.err.contains("stopped at once by a second signal"), "{}", ended.err);

@@ -36,7 +36,7 @@ async fn a_consumer_killed_between_two_steps_loses_no_row_and_doubles_none() {
         let announced = bucket.get(file.to_string()).await.unwrap().unwrap();
         let announced: ClosedFile = serde_json::from_slice(&announced).unwrap();
         assert_eq!(announced, ClosedFile { revision: 1, rows_read: 300 }, "{point}");
-        process.drains().await;
+        assert_eq!(process.drain().await.code, Some(0));
     }
 }
 
@@ -54,7 +54,7 @@ async fn a_consumer_killed_between_commit_and_ack_a_hundred_times_writes_each_ro
     let process = env.process(1_000);
     is_whole(&env, RUNS * ROWS).await;
     env.until("select count(*) from files where closed_at is not null", 1).await;
-    process.drains().await;
+    assert_eq!(process.drain().await.code, Some(0));
     // Each run has committed a batch that came again.
     let redelivered = env.count("select sum(redelivered) from batches").await;
     assert!(redelivered >= RUNS, "{redelivered}");

@@ -43,10 +43,10 @@ async fn rule_going_back_is_noticed() {
 
     env.use_database(backup).await;
     env.publish_rows(rows(9, 3)).await;
-    let (status, said) = env.process(1_000).end().await;
+    let ended = env.process(1_000).end().await;
     let expected = "error: the database has gone back: it has what was committed up to message 100 of stream EVENTS, \
                     but messages up to 150 were acknowledged; run `millrace heal`";
-    assert_eq!((status.code(), said.trim_end().lines().last()), (Some(1), Some(expected)));
+    assert_eq!((ended.code, ended.err.trim_end().lines().last()), (Some(1), Some(expected)));
     assert_eq!(env.unread().await, (0, 3));
     assert_eq!(env.count("select count(*) from events").await, 100);
 

@@ -1,7 +1,5 @@
 //! A stage that has work and makes no progress.
 
-use std::fs::{self, File};
-
 use common::config::{Config, Health};
 use common::health::{Ask, Service};
 use sandbox::testing::{hanging, health_port, stall_reports};
@@ -11,12 +9,10 @@ use crate::test_env::{TestEnv, finished, rows, until};
 /// The stage hangs as at a lock that is never released: one line says so within its limit, and so does `/healthz`.
 async fn is_noticed(stage: &str) {
     let env = TestEnv::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    let _process = env.process_with(&hanging(stage), 100, File::create(&log).unwrap().into());
+    let process = env.process_with(&hanging(stage), 100);
     env.publish_rows(rows(7, 100)).await;
     env.publish_account(&finished(7, 1, 100)).await;
-    let logged = || fs::read_to_string(&log).unwrap();
+    let logged = || process.err();
     until("it is logged", async || stall_reports(&logged(), stage) > 0).await;
     // A stage that holds its thread can hold up the runtime's timers, and then there is no answer at all.
     if stage != "decode" {

@@ -1,7 +1,6 @@
 //! What a test stands on: services of its own, messages to publish, tables to look at.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream::Stream};
 use common::config::Config;
@@ -10,13 +9,13 @@ use common::wire::{Bytes64, FileMessage, FileState, RejectMessage, VERSION};
 use common::{FileId, Shutdown, stream};
 use consumer::{Counts, Error, Progress};
 use ledger::rollback::OnRollback;
+use sandbox::testing::ended;
+pub(crate) use sandbox::testing::until;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// Longer than anything takes, so that only a mistake reaches it.
-const DEADLINE: Duration = Duration::from_secs(30);
 /// When every test row happened.
 const TIMESTAMP: &str = "2024-03-13T10:21:14Z";
 
@@ -150,16 +149,7 @@ impl Replica {
 
     /// Waits for it to end.
     pub(crate) async fn end(self) -> Result<Counts, Error> {
-        tokio::time::timeout(DEADLINE, self.task).await.expect("it ends in time").expect("it does not panic")
-    }
-}
-
-/// Waits for a condition.
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        ended("the replica ends", self.task).await.expect("it does not panic")
     }
 }
 

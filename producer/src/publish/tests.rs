@@ -2,14 +2,11 @@ use std::path::Path;
 
 use common::FileId;
 use futures::TryStreamExt as _;
-use sandbox::testing::{Proxy, Way};
+use sandbox::testing::{Proxy, Way, ended, until};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::file::identity::Identity;
-
-/// Longer than anything takes, so that only a mistake reaches it.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One row of a file, and the position behind it.
 fn chunk(generation: u64, row: i64) -> Chunk {
@@ -37,15 +34,15 @@ async fn rule_loss_is_noticed_and_chunks_of_before_are_void() {
     let publishing = tokio::spawn(publisher.await.unwrap().run(chunks, Shutdown::new()));
     sender.send(chunk(0, 5)).await.unwrap();
     let reached = || store.of_file(FileId::from(1)).unwrap().map_or(0, |checkpoint| checkpoint.reached.row);
-    until("the first row is acknowledged", || reached() >= 5).await;
+    until("the first row is acknowledged", async || reached() >= 5).await;
 
     nats.jetstream.delete_stream(stream::STREAM).await.unwrap();
-    let woken = tokio::time::timeout(DEADLINE, woken.recv()).await.expect("the loss is noticed");
+    let woken = ended("the loss is noticed", woken.recv()).await;
     assert!(matches!(woken, Some(TailerMessage::Rewind(1))));
     sender.send(chunk(0, 6)).await.unwrap();
     sender.send(chunk(1, 1)).await.unwrap();
     drop(sender);
-    tokio::time::timeout(DEADLINE, publishing).await.expect("it ends").unwrap().unwrap();
+    ended("the publisher ends", publishing).await.unwrap().unwrap();
     assert_eq!(reached(), 1);
     let events = nats.jetstream.get_stream(stream::STREAM).await.unwrap();
     let there: Vec<_> = events.info_with_subjects(">").await.unwrap().try_collect().await.unwrap();
@@ -85,18 +82,9 @@ impl Unanswered {
         let chunk = Chunk { generation, messages: (1..=messages).map(numbered).collect(), marks };
         sender.send(chunk).await.unwrap();
         let publishing = tokio::spawn(publisher.run(chunks, shutdown.clone()));
-        until("what nobody acknowledges is sent again", || progress.resends() > 0).await;
+        until("what nobody acknowledges is sent again", async || progress.resends() > 0).await;
         Self { server, _dir: dir, proxy, progress, shutdown, _chunks: sender, _woken: woken, publishing }
     }
-}
-
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("waited too long: {what}"));
 }
 
 #[tokio::test]
@@ -104,7 +92,7 @@ async fn a_publisher_that_is_stopped_says_how_many_messages_nobody_has_acknowled
     // Two of them are in flight.
     let unanswered = Unanswered::start(2, 3).await;
     unanswered.shutdown.stop();
-    let ended = tokio::time::timeout(DEADLINE, unanswered.publishing).await.expect("it ends").unwrap();
+    let ended = ended("the publisher ends", unanswered.publishing).await.unwrap();
     assert!(matches!(ended, Err(Error::Stopped(3))), "{ended:?}");
 }
 
@@ -115,8 +103,8 @@ async fn rule_no_silent_stall_while_the_broker_answers_nothing() {
     let stuck = || unanswered.progress.health().stuck(soon());
     assert_eq!(stuck(), ["publish"], "sending again is no progress");
     unanswered.proxy.mend();
-    until("the answer is there", || unanswered.progress.messages() == 1).await;
-    until("it has nothing to do", || stuck().is_empty()).await;
+    until("the answer is there", async || unanswered.progress.messages() == 1).await;
+    until("it has nothing to do", async || stuck().is_empty()).await;
 }
 
 #[tokio::test]
@@ -137,6 +125,6 @@ async fn no_more_messages_than_the_window_holds_are_sent_before_one_is_acknowled
     };
     assert_eq!(subjects().await.len(), 2);
     unanswered.proxy.mend();
-    until("all are acknowledged", || unanswered.progress.messages() == 5).await;
+    until("all are acknowledged", async || unanswered.progress.messages() == 5).await;
     assert_eq!(subjects().await.len(), 5);
 }

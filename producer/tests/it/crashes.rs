@@ -23,9 +23,9 @@ async fn killed_on(env: &TestEnv, point: &str) {
     env.land("a.csv", rows(1..=ROWS));
     let closing = env.close_all();
     env.producer_that_dies_at(point, &["tail"]).dies().await;
-    let status = env.producer(&["tail", "--once"]).end().await;
+    let ended = env.producer(&["tail", "--once"]).end().await;
     drop(closing);
-    assert!(status.success(), "{point}: {status}");
+    assert_eq!(ended.code, Some(0), "{point}: {ended:?}");
 }
 
 /// Each row is in the stream, as one event however often it was sent; the totals are right; the file is in the archive.
@@ -142,9 +142,9 @@ async fn a_truncated_file_has_its_totals_wherever_the_producer_is_killed() {
         fs::write(env.path("a.csv"), rows(11..=12)).unwrap();
         producer.dies().await;
         let closing = env.close_all();
-        let status = env.producer(&["tail", "--once"]).end().await;
+        let ended = env.producer(&["tail", "--once"]).end().await;
         drop(closing);
-        assert!(status.success(), "{status}");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
 
         let contents = env.contents().await;
         let ends = contents.files().into_iter().map(async |file| {
@@ -171,12 +171,12 @@ async fn a_file_is_landed_whole_or_not_at_all() {
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "csv")).count()
     };
     assert_eq!(landed(), 1);
-    assert!(env.producer(&generate).end().await.success());
+    assert_eq!(env.producer(&generate).end().await.code, Some(0));
     assert_eq!(landed(), 3);
     let closing = env.close_all();
-    let status = env.producer(&["tail", "--once"]).end().await;
+    let ended = env.producer(&["tail", "--once"]).end().await;
     drop(closing);
-    assert!(status.success(), "what is left of the second is no file");
+    assert_eq!(ended.code, Some(0), "what is left of the second is no file: {ended:?}");
     assert_eq!(env.contents().await.rows().len(), 300);
 }
 
@@ -232,8 +232,8 @@ async fn killed_again_and_again_a_producer_gets_through() {
         until("it gets somewhere", async || env.messages().await > before || env.archived().len() == 1).await;
         producer.kill().await;
     }
-    let status = env.producer(&["tail", "--once"]).end().await;
+    let ended = env.producer(&["tail", "--once"]).end().await;
     drop(closing);
-    assert!(status.success(), "{status}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     is_whole_and_archived_once(&env, "anywhere").await;
 }

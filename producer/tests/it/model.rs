@@ -14,8 +14,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sandbox::testing::Process;
 
-use crate::process::Producer;
 use crate::test_env::{TestEnv, until};
 use files::{Files, Looks};
 
@@ -130,7 +130,7 @@ async fn play(env: &mut TestEnv, looks: Vec<Vec<Looks>>, actions: &[Action]) {
     env.begin_again().await;
     let _said = Said(env.log());
     let mut files = Files::new(env.config.landing_dir(), looks);
-    let mut producer: Option<Producer> = None;
+    let mut producer: Option<Process> = None;
     for action in actions {
         match *action {
             Action::Append { name, bytes } => files.append(name, bytes),
@@ -173,9 +173,9 @@ async fn finish(env: &TestEnv, files: &mut Files) {
     files.complete();
     files.prove();
     let closing = env.close_all();
-    let status = env.producer(&["tail", "--once"]).end().await;
+    let ended = env.producer(&["tail", "--once"]).end().await;
     drop(closing);
-    assert!(status.success(), "it ended with {status}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(env.archived().len(), files.live.len());
 }
 

@@ -78,11 +78,10 @@ async fn a_panic_of_a_task_beside_the_stages_ends_the_producer_with_its_words() 
         let env = TestEnv::start().await;
         fs::create_dir_all(&env.config.data_dir).unwrap();
         env.announce_closed(FileId::from(1), ClosedFile { revision: 1, rows_read: 1 }).await;
-        let status = env.producer_with(&[("FAULT_PANIC", task)], "", &["tail"]).end().await;
-        assert_eq!(status.code(), Some(1), "{task}");
-        let said = fs::read_to_string(env.log()).unwrap();
-        let last = said.lines().rfind(|line| line.contains("a stage of the producer ended by a panic"));
-        let last = last.unwrap_or_else(|| panic!("{task}: {said}"));
+        let ended = env.producer_with(&[("FAULT_PANIC", task)], "", &["tail"]).end().await;
+        assert_eq!(ended.code, Some(1), "{task}");
+        let last = ended.err.lines().rfind(|line| line.contains("a stage of the producer ended by a panic"));
+        let last = last.unwrap_or_else(|| panic!("{task}: {}", ended.err));
         assert!(last.contains(&format!("FAULT_PANIC={task}")), "{last}");
     }
 }

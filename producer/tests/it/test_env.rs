@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, kv};
@@ -16,6 +16,8 @@ use common::{FileId, Shutdown};
 use futures::{StreamExt as _, TryStreamExt as _};
 use producer::{Error, Outcome, Progress};
 use rustix::process::{Pid, Signal, kill_process};
+use sandbox::testing::ended;
+pub(crate) use sandbox::testing::until;
 use sandbox::{Nats, Options};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -23,9 +25,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::contents::{Contents, Sent};
-
-/// Longer than anything takes unless there is a bug.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The header of [`rows`].
 pub(crate) const HEADER: &str = "event_id,event_type,event_timestamp,customer_id,product_name,price\n";
@@ -166,7 +165,7 @@ impl TestEnv {
         let there = usize::try_from(consumer.cached_info().num_pending).unwrap();
         let messages = consumer.stream().max_messages_per_batch(1_000).messages().await.unwrap();
         let read = messages.take(there).map_ok(|message| Sent::from(&message)).try_collect();
-        let read = tokio::time::timeout(DEADLINE, read).await.expect("what is there can be read").unwrap();
+        let read = ended("what is there is read", read).await.unwrap();
         // A server that reloads its configuration may not answer; then it goes by itself.
         let _ = events.delete_consumer(&consumer.cached_info().name).await;
         read
@@ -325,7 +324,7 @@ impl Tailer {
     }
 
     pub(crate) async fn end(self) -> Result<Outcome, Error> {
-        tokio::time::timeout(DEADLINE, self.task).await.expect("it ends in time").expect("it does not panic")
+        ended("the tailer ends", self.task).await.expect("it does not panic")
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -339,14 +338,6 @@ pub(crate) fn other_file_system() -> TempDir {
     let device = |path: &Path| fs::metadata(path).unwrap().dev();
     assert_ne!(device(there.path()), device(&std::env::temp_dir()), "both are one file system");
     there
-}
-
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < DEADLINE, "waited too long: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// One good row. The number makes it different from others.
