@@ -10,7 +10,7 @@ pub mod file_reader;
 mod tailer_message;
 mod tail;
 mod publish;
-mod checkpoint;
+pub mod checkpoint;
 mod closed;
 mod archive;
 
@@ -21,7 +21,6 @@ mod purge;
 mod progress;
 pub mod check;
 mod positions; // deleted for --fresh
-pub mod row_lookup; // one row of a file, read again
 pub mod heal; // publishes again what the database lacks
 mod pipeline;
 

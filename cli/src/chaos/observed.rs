@@ -14,7 +14,7 @@ use super::expected::Expected;
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Observed {
-    pub(super) accounts: Vec<FileTotals>,
+    pub(super) totals: Vec<FileTotals>,
     pub(super) findings: Findings,
     pub(super) redelivered: i64,
 }
@@ -35,7 +35,7 @@ impl Observed {
         comparison.add(&file);
         let mut findings = comparison.end();
         findings.add_duplicates_without_event(row_outcomes::duplicates_without_event(url).await?);
-        let accounts = file_totals::from_tables(url, None).await?;
-        Ok(Self { accounts, findings, redelivered: row_outcomes::redelivered(url).await? })
+        let totals = file_totals::from_tables(url, None).await?;
+        Ok(Self { totals, findings, redelivered: row_outcomes::redelivered(url).await? })
     }
 }

@@ -60,8 +60,8 @@ impl OpenFiles {
     pub(super) async fn describe(&self) -> anyhow::Result<String> {
         let mut open = names(&self.landing_dir)?;
         // While the database is away, the landing directory alone has to do.
-        let accounts = file_totals::by_file(&self.database, None).await.unwrap_or_default();
-        open.extend(accounts.iter().filter(|file| !file.closed).map(|file| file_name(Path::new(&file.file))));
+        let files = file_totals::by_file(&self.database, None).await.unwrap_or_default();
+        open.extend(files.iter().filter(|file| !file.closed).map(|file| file_name(Path::new(&file.file))));
         Ok(describe(&open))
     }
 }

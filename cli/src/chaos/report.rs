@@ -122,9 +122,9 @@ impl Recovery {
 impl Report {
     pub(super) fn new(outcome: Outcome) -> Self {
         let Outcome { seed, seconds, counts, expected, observed, is_verified } = outcome;
-        let Observed { accounts, findings, redelivered } = observed;
-        let open_files = accounts.iter().filter(|file| !file.closed).count();
-        let reconciled = Reconciled::from(accounts.iter().all(FileTotals::is_reconciled));
+        let Observed { totals, findings, redelivered } = observed;
+        let open_files = totals.iter().filter(|file| !file.closed).count();
+        let reconciled = Reconciled::from(totals.iter().all(FileTotals::is_reconciled));
         let sum = |count: fn(&OfProcess) -> u64| counts.groups.iter().map(count).sum();
         let strikes = Kind::all().iter().map(|kind| {
             let on_files = expected.strikes.get(kind).copied().unwrap_or(0);
@@ -142,7 +142,7 @@ impl Report {
             processes: Group::all(&counts),
             rows: expected.written,
             files: expected.files.len(),
-            total: Total::of(&accounts),
+            total: Total::of(&totals),
             open_files,
             redelivered,
             ok: is_good && counts.complaints.is_empty(),

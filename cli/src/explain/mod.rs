@@ -1,8 +1,9 @@
-//! `millrace explain`: the whole life of one row on one screen.
+//! `millrace explain`: the history of one row.
 
-mod find;
-mod screen;
-mod story;
+mod find; // words -> an event or a row of a file
+pub(crate) mod row_lookup; // a row of a file, read again
+mod explanation;
+mod render;
 
 use anyhow::{Context, bail};
 use common::config::Config;
@@ -13,10 +14,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{services, verify};
+use explanation::{Explanation, RowOutcome};
 use find::{FileFacts, Meant};
-use story::{Fate, Story};
+use render::render;
 
-/// Tells the life of the row that is `asked` for.
+/// Explains the row that is `asked` for.
 pub(crate) async fn run(mut config: Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
     let needed = Services { nats: false, postgres: true };
     services::refuse_empty(&config, needed)?;
@@ -31,32 +33,33 @@ pub(crate) async fn run(mut config: Config, asked: &str, json: bool) -> anyhow::
 async fn explain(config: &Config, asked: &str, json: bool) -> anyhow::Result<Exit> {
     let url = config.database.url.as_ref().context("there is no database")?;
     let known = verify::checkpoints(config);
-    let story = match find::find(asked, url, &known).await? {
+    let explanation = match find::find(asked, url, &known).await? {
         Meant::Nothing => bail!(nothing(asked)),
         Meant::OneOfEvents(events) => return choose_event(asked, &events, json),
         Meant::OneOf(files, row) => return choose(asked, &files, row, json),
         Meant::Row(file, row) => {
             let origin = Origin { file: file.file_id.into(), row };
-            let life = ledger::row_history::of_origin(url, origin).await?;
-            Story::tell(config, Some(*file), Some(origin), life).await?
+            let history = ledger::row_history::of_origin(url, origin).await?;
+            Explanation::of(config, Some(*file), Some(origin), history).await?
         }
         Meant::Event(id) => {
-            let Some((origin, life)) = ledger::row_history::of_event(url, id).await? else {
+            let Some((origin, history)) = ledger::row_history::of_event(url, id).await? else {
                 bail!(nothing(asked))
             };
             let file = match origin {
                 Some(origin) => find::file(origin.file.get(), url, &known).await?,
                 None => None,
             };
-            Story::tell(config, file, origin, life).await?
+            Explanation::of(config, file, origin, history).await?
         }
     };
     if json {
-        print_json(&story)?;
+        print_json(&explanation)?;
     } else {
-        print_text(screen::of(&story));
+        print_text(render(&explanation));
     }
-    let is_there = !matches!(story.fate, Fate::InFlight | Fate::Missing | Fate::NoSuchRow);
+    let is_there =
+        !matches!(explanation.outcome, RowOutcome::InFlight | RowOutcome::Missing | RowOutcome::NoSuchRow);
     Ok(if is_there { Exit::Ok } else { Exit::Failed })
 }
 

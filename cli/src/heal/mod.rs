@@ -231,13 +231,13 @@ async fn until_asked<T, E: Into<anyhow::Error>>(
 }
 
 fn known(ledger: FileRows, revisions: &HashMap<i64, i64>) -> DatabaseFile {
-    let account = ledger.totals;
+    let totals = ledger.totals;
     DatabaseFile {
-        file_id: FileId::from(account.file_id),
-        revision: revisions.get(&account.file_id).copied(),
-        rows_read: account.rows_read,
-        is_open: account.is_open(),
-        file: account.file,
+        file_id: FileId::from(totals.file_id),
+        revision: revisions.get(&totals.file_id).copied(),
+        rows_read: totals.rows_read,
+        is_open: totals.is_open(),
+        file: totals.file,
         present: ledger.present,
     }
 }

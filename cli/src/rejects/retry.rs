@@ -124,18 +124,18 @@ impl Retry {
         file: &File,
     ) -> anyhow::Result<Exit> {
         let url = config.database.url.as_ref().context("there is no database")?;
-        let accounts = ledger::file_totals::by_file(url, Some(&[file.file_id])).await?;
-        let account = accounts.first().with_context(|| not_complete(landed))?;
+        let files = ledger::file_totals::by_file(url, Some(&[file.file_id])).await?;
+        let totals = files.first().with_context(|| not_complete(landed))?;
         let again = Filter { files: Some(vec![file.file_id]), ..Filter::default() };
         let rejects = table.first(&again, EXAMPLES).await?;
         let open = table.by_reason(&Filter::default()).await?;
         let report = Report {
             file: &self.file,
             landed,
-            rows_sent: account.rows_read,
-            events: account.events,
-            duplicates: account.duplicates,
-            rejected_again: account.corrupt_records,
+            rows_sent: totals.rows_read,
+            events: totals.events,
+            duplicates: totals.duplicates,
+            rejected_again: totals.corrupt_records,
             rejects: rejects.iter().map(ListedReject::from).collect(),
             closed: table.closed_by(file.file_id).await?,
             still_open: open.iter().map(|reason| reason.rejects).sum(),

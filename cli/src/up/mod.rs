@@ -34,7 +34,7 @@ pub(crate) struct Up {
     /// Start from nothing: empty the private services and forget how far files have come.
     #[arg(long)]
     fresh: bool,
-    /// Print the account as one JSON object.
+    /// Print the report as one JSON object.
     #[arg(long)]
     json: bool,
     /// How many consumers share the work.
@@ -102,21 +102,21 @@ impl Up {
             Ok(stages) => stages.until_done(&mut sandbox, Live::new(line.clone()), &shutdown).await,
             Err(error) => Err(error),
         };
-        let account = match result {
-            Ok(done) => account(&config, done, sandbox.is_some()).await,
+        let report = match result {
+            Ok(done) => report(&config, done, sandbox.is_some()).await,
             Err(error) => Err(error),
         };
         line.clear();
         if let Some(sandbox) = sandbox {
             sandbox.stop().await?;
         }
-        show(&account?, self.json)
+        show(&report?, self.json)
     }
 }
 
-/// The account of the files that were met: counted from the tables where they are ours, and small; from the ledger
+/// The report on the files that were read: counted from the tables where they are ours, and small; from the ledger
 /// where they may hold more than this run.
-async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<RunReport> {
+async fn report(config: &Config, done: Done, private: bool) -> anyhow::Result<RunReport> {
     let url = config.database.url.as_ref().context("there is no database")?;
     let met: Vec<i64> = done.outcome.files.iter().map(|file| file.get()).collect();
     let files = if private {
@@ -132,7 +132,7 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<R
     let parked = done.outcome.parked.into_iter().map(|(file, reason)| Parked { file, reason });
     Ok(RunReport {
         total: Total::of(&files),
-        // An open file is never an error: its account is not final.
+        // An open file is never an error: its totals are not final.
         reconciled: files.iter().all(|file| file.is_open() || file.is_reconciled()).into(),
         files,
         parked: parked.collect(),
@@ -143,11 +143,11 @@ async fn account(config: &Config, done: Done, private: bool) -> anyhow::Result<R
     })
 }
 
-fn show(account: &RunReport, json: bool) -> anyhow::Result<Exit> {
+fn show(report: &RunReport, json: bool) -> anyhow::Result<Exit> {
     if json {
-        print_json(account)?;
+        print_json(report)?;
     } else {
-        print_text(account.to_text());
+        print_text(report.to_text());
     }
-    Ok(if account.is_well() { Exit::Ok } else { Exit::Failed })
+    Ok(if report.is_well() { Exit::Ok } else { Exit::Failed })
 }

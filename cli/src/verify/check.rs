@@ -26,9 +26,9 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Checked {
     #[serde(flatten)]
-    pub(super) account: FileTotals,
+    pub(super) totals: FileTotals,
     pub(super) verdict: Verdict,
-    /// Whether the database has an account of it.
+    /// Whether the database has totals of it.
     pub(super) in_database: bool,
     /// Rows that are in no table.
     pub(super) missing: RowSet,
@@ -52,7 +52,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Joins what is known of each file. A file that the tailer has seen closed has an account in any case: its own.
+    /// Joins what is known of each file. A file that the tailer has seen closed has totals in any case: its own.
     pub(super) fn join(ledgers: Vec<FileRows>, known: Vec<CheckpointSummary>) -> Vec<Self> {
         let mut known: BTreeMap<i64, CheckpointSummary> =
             known.into_iter().map(|file| (file.file_id.get(), file)).collect();
@@ -74,11 +74,11 @@ impl Evidence {
 
     fn take_tailers_word(&mut self) {
         let Some(tailer) = self.tailer.as_ref().filter(|tailer| tailer.is_closed) else { return };
-        let account = &mut self.ledger.totals;
-        account.rows_read = account.rows_read.max(tailer.rows);
-        if account.is_open() {
-            account.file = tailer.path.display().to_string();
-            "finished".clone_into(&mut account.state);
+        let totals = &mut self.ledger.totals;
+        totals.rows_read = totals.rows_read.max(tailer.rows);
+        if totals.is_open() {
+            totals.file = tailer.path.display().to_string();
+            "finished".clone_into(&mut totals.state);
             self.in_database = false;
         }
     }
@@ -86,7 +86,7 @@ impl Evidence {
     /// The verdict, where `is_settled` says that all messages of it that there were are committed.
     pub(super) fn check(&self, is_settled: bool) -> Checked {
         Checked {
-            account: self.ledger.totals.clone(),
+            totals: self.ledger.totals.clone(),
             verdict: self.verdict(is_settled),
             in_database: self.in_database,
             missing: self.ledger.missing(),
@@ -97,11 +97,11 @@ impl Evidence {
     }
 
     fn verdict(&self, is_settled: bool) -> Verdict {
-        let account = &self.ledger.totals;
+        let totals = &self.ledger.totals;
         let reading = self.tailer.as_ref().filter(|tailer| tailer.is_reading);
-        let is_closed = account.closed || self.tailer.as_ref().is_some_and(|tailer| tailer.is_closed);
+        let is_closed = totals.closed || self.tailer.as_ref().is_some_and(|tailer| tailer.is_closed);
         let missing = !self.ledger.missing().is_empty();
-        if account.is_open() {
+        if totals.is_open() {
             Verdict::Open
         } else if !self.in_database || !self.ledger.twice.is_empty() || (missing && is_closed) {
             Verdict::Broken
@@ -115,7 +115,7 @@ impl Evidence {
             if reading.is_some() || grows { Verdict::Open } else { Verdict::Broken }
         } else if !missing {
             Verdict::Holds
-        } else if !is_settled || reading.is_some_and(|tailer| tailer.rows < account.rows_read) {
+        } else if !is_settled || reading.is_some_and(|tailer| tailer.rows < totals.rows_read) {
             Verdict::InFlight
         } else {
             Verdict::Broken

@@ -59,13 +59,13 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
     // Where nobody can tell that a row is on its way, it is missing.
     let is_settled = messages.is_none_or(|messages| messages.is_settled);
     let mut files: Vec<Checked> = evidence.iter().map(|one| one.check(is_settled)).collect();
-    files.sort_by(|a, b| (a.verdict, &a.account.file).cmp(&(b.verdict, &b.account.file)));
+    files.sort_by(|a, b| (a.verdict, &a.totals.file).cmp(&(b.verdict, &b.totals.file)));
     let pace = ledger::file_totals::throughput(url).await?;
     Ok(Proof {
         in_flight: InFlight::of(&files, messages),
         gone_back: gone_back.as_ref().map(ToString::to_string),
         report: RunReport {
-            total: Total::of(files.iter().map(|file| &file.account)),
+            total: Total::of(files.iter().map(|file| &file.totals)),
             reconciled: (gone_back.is_none() && files.iter().all(|file| file.verdict != Verdict::Broken))
                 .into(),
             files,

@@ -39,7 +39,7 @@ impl InFlight {
     pub(super) fn of(files: &[Checked], messages: Option<Messages>) -> Self {
         let named = |verdict| {
             let files = files.iter().filter(|file| file.verdict == verdict);
-            files.map(|file| file.account.file.clone()).collect()
+            files.map(|file| file.totals.file.clone()).collect()
         };
         Self {
             pending: messages.map(|messages| messages.status.pending()),
@@ -110,10 +110,10 @@ impl Proof {
 
     fn to_text(&self) -> String {
         let RunReport { total, files, reconciled, .. } = &self.report;
-        let rows: Vec<_> = files.iter().map(|file| (&file.account, file.state())).collect();
+        let rows: Vec<_> = files.iter().map(|file| (&file.totals, file.state())).collect();
         let mut lines = vec![table(&rows, total, reconciled.as_str())];
         lines.extend(self.faults());
-        lines.extend(doubtful_ids(files.iter().map(|file| &file.account)));
+        lines.extend(doubtful_ids(files.iter().map(|file| &file.totals)));
         lines.extend(self.in_flight.line());
         lines.extend(self.way_out());
         lines.push(match self.broken().count() {
@@ -134,14 +134,14 @@ impl Checked {
             Verdict::Broken => "BROKEN",
             Verdict::InFlight => "in flight",
             Verdict::Open => "open",
-            Verdict::Holds if self.account.closed => "closed",
+            Verdict::Holds if self.totals.closed => "closed",
             Verdict::Holds => "holds",
         }
     }
 
     /// A line for each thing that is wrong with it.
     fn faults(&self) -> Vec<String> {
-        let file = printable(&self.account.file);
+        let file = printable(&self.totals.file);
         let mut faults = Vec::new();
         if !self.in_database {
             faults.push(format!(
@@ -152,7 +152,7 @@ impl Checked {
             faults.push(format!("{file}: {} missing", are(&self.missing)));
         }
         if !self.beyond.is_empty() {
-            let read = HumanCount(self.account.rows_read.unsigned_abs());
+            let read = HumanCount(self.totals.rows_read.unsigned_abs());
             faults.push(format!("{file}: {} there, but {read} rows were read", are(&self.beyond)));
         }
         for (tables, rows) in &self.twice {
@@ -164,7 +164,7 @@ impl Checked {
     /// A row of it that is at fault, as `millrace explain` takes it.
     fn example(&self) -> String {
         let rows = if self.missing.is_empty() { &self.too_many } else { &self.missing };
-        format!("{}:{}", self.account.file, rows.ranges().first().map_or(1, |range| range.0))
+        format!("{}:{}", self.totals.file, rows.ranges().first().map_or(1, |range| range.0))
     }
 }
 

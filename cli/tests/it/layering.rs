@@ -29,7 +29,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
             &["checkpoint"],
             &["archive", "closed", "positions", "stream_loss"],
             &["rebuild", "tail"],
-            &["check", "publish", "row_lookup"],
+            &["check", "publish"],
             &["heal", "pipeline"],
             &["cli"],
         ],

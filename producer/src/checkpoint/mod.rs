@@ -28,9 +28,9 @@ use crate::file::identity::{FileStat, Identity};
 use crate::file_reader::RowFormat;
 use crate::map::{Limits, MappedFile, Mapping};
 pub(crate) use database::KNOWN_INCARNATIONS;
-pub(crate) use disk::Error;
+pub use disk::Error;
 pub(crate) use forget::forget;
-pub(crate) use reader::Reader;
+pub use reader::Reader;
 pub(crate) use sent_position::SentPosition;
 pub(crate) use store::{Rewound, Store, set_aside};
 pub use summary::{CheckpointSummary, checkpoint_summaries};
@@ -40,38 +40,38 @@ const VERSION: u32 = 1;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Checkpoint {
-    pub version: u32,
-    pub file_id: FileId,
-    pub identity: Identity,
+pub struct Checkpoint {
+    pub(crate) version: u32,
+    pub(crate) file_id: FileId,
+    pub(crate) identity: Identity,
     pub path: PathBuf,
     /// The absolute path, since a later process may run in another directory. Older checkpoints lack it.
     #[serde(default)]
-    pub absolute: Option<PathBuf>,
-    pub state: State,
+    pub(crate) absolute: Option<PathBuf>,
+    pub(crate) state: State,
     /// Of the latest totals that were written to a checkpoint. Of a closed file, these are the final ones. Older checkpoints
     /// lack it.
     #[serde(default)]
-    pub revision: i64,
+    pub(crate) revision: i64,
     /// Whether the stream may lack the totals of a truncated file. They are sent until they are acknowledged.
     #[serde(default, rename = "owes_account")]
-    pub totals_pending: bool,
+    pub(crate) totals_pending: bool,
     /// Behind the header. Reading starts here, also after the stream has lost data.
     pub start: Position,
-    pub reached: Position,
+    pub(crate) reached: Position,
     /// The position that was reached when the stream lost data, and reading was restarted.
     #[serde(default)]
-    pub lost: Option<Position>,
+    pub(crate) lost: Option<Position>,
     /// As in [`RowFormat`].
     #[serde(default, rename = "cuts", skip_serializing_if = "Vec::is_empty")]
-    pub forced_ends: Vec<u64>,
+    pub(crate) forced_ends: Vec<u64>,
     /// Pinned: the file is always mapped by it, also after it was closed. Older checkpoints of closed files lack it.
     pub mapping: Option<Arc<Mapping>>,
     /// Pinned as the mapping is. Older checkpoints lack them: they get the current limits when their file is read on.
     #[serde(default)]
-    pub limits: Option<Limits>,
+    pub(crate) limits: Option<Limits>,
     /// The last acknowledged message when the position was reached.
-    pub stream: Option<StreamPosition>,
+    pub(crate) stream: Option<StreamPosition>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,7 +195,7 @@ impl Checkpoint {
     }
 
     /// The format by which its file is read again. The limits are those that are pinned, or `now`.
-    pub(crate) fn row_format(&self, mapping: &Arc<Mapping>, now: Limits) -> RowFormat {
+    pub fn row_format(&self, mapping: &Arc<Mapping>, now: Limits) -> RowFormat {
         RowFormat {
             file_id: self.file_id,
             mapping: Arc::clone(mapping),

@@ -14,7 +14,7 @@ use crate::checkpoint::rows::{Mappings, Rows, TABLES};
 use crate::checkpoint::takeover;
 
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub struct Reader {
     path: PathBuf,
     connection: Connection,
     mappings: Mappings,
@@ -22,7 +22,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// `None` where there is no such directory.
-    pub(crate) fn open(dir: &Path) -> Result<Option<Self>, Error> {
+    pub fn open(dir: &Path) -> Result<Option<Self>, Error> {
         if !dir.try_exists().map_err(io_error("examine", dir))? {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Reader {
     }
 
     /// Gives access to single checkpoints.
-    pub(crate) fn rows(&self) -> Rows<'_> {
+    pub fn rows(&self) -> Rows<'_> {
         Rows { connection: &self.connection, mappings: &self.mappings, path: &self.path }
     }
 }

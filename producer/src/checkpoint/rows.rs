@@ -60,14 +60,14 @@ impl Mappings {
 
 /// The rows of one store.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows<'a> {
+pub struct Rows<'a> {
     pub(super) connection: &'a Connection,
     pub(super) mappings: &'a Mappings,
     pub(super) path: &'a Path,
 }
 
 impl Rows<'_> {
-    pub(crate) fn of_file(self, file: FileId) -> Result<Option<Checkpoint>, Error> {
+    pub fn of_file(self, file: FileId) -> Result<Option<Checkpoint>, Error> {
         Ok(self.select("where c.file_id = ?1", [file.get()])?.pop())
     }
 

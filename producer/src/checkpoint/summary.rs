@@ -47,7 +47,7 @@ impl From<&Checkpoint> for CheckpointSummary {
 
 impl Checkpoint {
     /// Where the file is now; `None` where it was deleted.
-    pub(crate) fn place(&self) -> Option<&Path> {
+    pub fn place(&self) -> Option<&Path> {
         match &self.state {
             State::Archived { target } | State::Copied { target, .. } => Some(target),
             // A crash may have cut the move on either side of it.

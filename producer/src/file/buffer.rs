@@ -12,7 +12,7 @@ const READ: usize = 64 << 10;
 
 /// Empty while it is closed.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     content: Option<Content>,
     bytes: Vec<u8>,
     /// The file's offset of the first byte.
@@ -67,7 +67,7 @@ impl Buffer {
     }
 
     /// The bytes between two offsets of the file, unless they are outside of the window.
-    pub(crate) fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
+    pub fn bytes(&self, start: u64, end: u64) -> Option<&[u8]> {
         let at = |offset: u64| usize::try_from(offset.checked_sub(self.base)?).ok();
         self.bytes.get(at(start)?..at(end)?)
     }
@@ -93,7 +93,7 @@ impl Buffer {
     }
 
     /// Whether the bytes before the rest are those that were read when `reached` was.
-    pub(crate) fn fits(&self, reached: &Position) -> bool {
+    pub fn fits(&self, reached: &Position) -> bool {
         self.offset() == reached.offset && self.tail_hash() == reached.tail_hash
     }
 }

@@ -23,7 +23,7 @@ use overlong::Overlong;
 
 /// What decides which rows a file has. It is set when the file is read for the first time, and pinned in its checkpoint.
 #[derive(Clone, Debug)]
-pub(crate) struct RowFormat {
+pub struct RowFormat {
     pub file_id: FileId,
     pub mapping: Arc<Mapping>,
     pub limits: Limits,
@@ -39,11 +39,11 @@ pub struct Row {
 }
 
 #[derive(Debug)]
-pub(crate) struct FileReader {
+pub struct FileReader {
     /// The file's modification time, in microseconds since 1970, for rows that are read from now on.
-    pub written_us: i64,
+    pub(crate) written_us: i64,
     /// As in its [`RowFormat`].
-    pub forced_ends: Vec<u64>,
+    pub(crate) forced_ends: Vec<u64>,
     pub buffer: Buffer,
     file_id: FileId,
     /// Where the file ends for this reader, in bytes.
@@ -93,7 +93,7 @@ impl FileReader {
     }
 
     /// Opens the file at `path` behind `position`.
-    pub(crate) fn open(path: &Path, format: RowFormat, position: Position) -> io::Result<Self> {
+    pub fn open(path: &Path, format: RowFormat, position: Position) -> io::Result<Self> {
         let (buffer, stat) = Buffer::open(path, &position)?;
         Ok(Self { written_us: stat.written_us, ..Self::new(format, position, buffer) })
     }
@@ -134,7 +134,7 @@ impl FileReader {
     }
 
     /// The next row of a file that is read as a whole; `None` at its end.
-    pub(crate) fn next_row(&mut self) -> io::Result<Option<Row>> {
+    pub fn next_row(&mut self) -> io::Result<Option<Row>> {
         loop {
             let row = self.next_at_hand(self.got == Got::End);
             if row.is_some() || self.got != Got::More {
@@ -163,7 +163,7 @@ impl FileReader {
     }
 
     /// Behind the last row, or before a long line whose end has not been read.
-    pub(crate) fn position(&self) -> Position {
+    pub fn position(&self) -> Position {
         if self.is_within_line() { self.position } else { self.here() }
     }
 

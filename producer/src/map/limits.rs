@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// In bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Of a record, which is `tail.max_record_bytes`.
     pub max_record_bytes: usize,
     /// Of a message, which is the broker's `max_payload`.
@@ -14,7 +14,7 @@ pub(crate) struct Limits {
 
 /// The largest message that the broker takes.
 #[derive(Clone, Debug)]
-pub(crate) enum MaxPayload {
+pub enum MaxPayload {
     /// That of the server to which this client is connected, or was last; it may come back with another limit.
     Of(async_nats::Client),
     /// In bytes.
@@ -23,7 +23,7 @@ pub(crate) enum MaxPayload {
 
 impl MaxPayload {
     /// nats-server's own default, for where no broker is asked.
-    pub(crate) const DEFAULT: Self = Self::Is(1 << 20);
+    pub const DEFAULT: Self = Self::Is(1 << 20);
 
     /// What it is now.
     pub(crate) fn bytes(&self) -> usize {

@@ -39,35 +39,35 @@ const REQUIRED: [&str; 2] = ["event_type", "event_timestamp"];
 /// The resolved mapping of one file. It is stored in the file's checkpoint, so that a row that is read again gets the same
 /// id, also if the configuration has changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Mapping {
+pub struct Mapping {
     /// The `[[source]]` that it comes from.
-    pub source: String,
+    pub(crate) source: String,
     /// Between fields.
-    pub delimiter: u8,
+    pub(crate) delimiter: u8,
     /// Begins lines that are no rows.
-    pub comment: Option<u8>,
-    pub decimal: char,
-    pub header: Vec<String>,
+    pub(crate) comment: Option<u8>,
+    pub(crate) decimal: char,
+    pub(crate) header: Vec<String>,
     /// The event's column and the number of the field that fills it.
-    pub columns: BTreeMap<String, usize>,
-    pub attributes: Vec<usize>,
+    pub(crate) columns: BTreeMap<String, usize>,
+    pub(crate) attributes: Vec<usize>,
     /// Columns that a row must fill.
-    pub required: Vec<String>,
+    pub(crate) required: Vec<String>,
     /// Fields that identify a row of a file without ids, in header order; none means all.
-    pub id_fields: Vec<usize>,
+    pub(crate) id_fields: Vec<usize>,
     /// How ids are made.
     #[serde(default)]
-    pub id_rule: IdRule,
-    pub types: EventTypeRule,
+    pub(crate) id_rule: IdRule,
+    pub(crate) types: EventTypeRule,
     /// The zone of times without one.
-    pub time_zone: Tz,
+    pub(crate) time_zone: Tz,
     /// How times are written, once the first one has settled it.
-    pub time_form: Option<TimeForm>,
+    pub(crate) time_form: Option<TimeForm>,
     /// Bounds of Low and Medium.
-    pub price_below: (f64, f64),
+    pub(crate) price_below: (f64, f64),
     /// Whether the first field is the origin of the rejected row that a row replaces.
     #[serde(default)]
-    pub is_edited: bool,
+    pub(crate) is_edited: bool,
 }
 
 /// A header that cannot be mapped. The sentence has the header and the columns that are expected.

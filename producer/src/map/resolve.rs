@@ -15,7 +15,7 @@ use crate::map::{Limits, Mapping, MaxPayload, Unmappable, origin_of, source_of};
 
 /// What new files are mapped by: the configuration, and the broker's limit.
 #[derive(Debug)]
-pub(crate) struct MappingRules {
+pub struct MappingRules {
     config: Config,
     max_payload: MaxPayload,
 }
@@ -28,12 +28,12 @@ pub(crate) struct MappedFile {
 }
 
 impl MappingRules {
-    pub(crate) fn new(config: &Config, max_payload: MaxPayload) -> Self {
+    pub fn new(config: &Config, max_payload: MaxPayload) -> Self {
         Self { config: config.clone(), max_payload }
     }
 
     /// Of files that have none yet.
-    pub(crate) fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         Limits { max_record_bytes: self.config.tail.max_record_bytes, max_payload: self.max_payload() }
     }
 

@@ -6,7 +6,8 @@ use common::FileId;
 use common::config::Config;
 use ledger::rejects::Reject;
 use producer::file::read_span;
-use producer::row_lookup::{Located, Rows};
+
+use crate::explain::row_lookup::{Located, Rows};
 
 /// The longest row that is written to a file for editing, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -32,10 +33,10 @@ impl<'a> RowBytes<'a> {
         }
         let rows = self.rows.get_or_insert_with(|| {
             Rows::open(self.config, self.file)
-                .map_err(|error| format!("their file is needed, but {}", one_line(error)))
+                .map_err(|error| format!("their file is needed, but {}", one_line(&error)))
         });
-        let found = rows.as_mut().map_err(|why| why.clone())?.find(row).map_err(one_line)?;
-        if found.is_cut { whole(&found).map_err(one_line) } else { Ok(found.raw) }
+        let found = rows.as_mut().map_err(|why| why.clone())?.find(row).map_err(|error| one_line(&error))?;
+        if found.is_cut { whole(&found).map_err(|error| one_line(&error)) } else { Ok(found.raw) }
     }
 }
 
@@ -49,6 +50,6 @@ fn whole(Located { path, byte_start, byte_end, .. }: &Located) -> anyhow::Result
     Ok(raw)
 }
 
-fn one_line(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into())
+fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}")
 }

@@ -3,7 +3,7 @@ use common::origin::Row;
 
 use super::*;
 
-/// A file of `rows_read` rows, by its account, of which these are there.
+/// A file of `rows_read` rows, by its totals, of which these are there.
 fn ledger(state: &str, rows_read: i64, present: &[(Row, Row)]) -> FileRows {
     let mut ledger = FileRows::empty(7, "a.csv".to_owned());
     state.clone_into(&mut ledger.totals.state);
@@ -87,10 +87,10 @@ fn a_closed_file_is_broken_whatever_is_in_flight() {
 fn what_the_tailer_put_away_must_be_known() {
     assert!(Evidence::join(Vec::new(), vec![known("reading", 3)]).is_empty());
     let lost = Evidence::join(Vec::new(), vec![known("kept", 3)])[0].check(false);
-    assert_eq!((lost.verdict, lost.account.file.as_str()), (Verdict::Broken, "in/a.csv"));
+    assert_eq!((lost.verdict, lost.totals.file.as_str()), (Verdict::Broken, "in/a.csv"));
     assert_eq!((lost.missing.to_string().as_str(), lost.in_database), ("1-3", false));
-    // Rows of it, but no account.
+    // Rows of it, but no totals.
     assert_eq!(verdicts(ledger("open", 0, &[(1, 2)]), Some(known("kept", 3))), [Verdict::Broken; 2]);
-    // An account from before the last rows came.
+    // Totals from before the last rows came.
     assert_eq!(verdicts(ledger("finished", 2, &[(1, 2)]), Some(known("kept", 3))), [Verdict::Broken; 2]);
 }

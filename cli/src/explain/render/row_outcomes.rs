@@ -4,52 +4,52 @@ use chrono::{DateTime, Utc};
 use indicatif::HumanCount;
 use ledger::row_history::{Batch, Corrupt, SameId, Written};
 
-use super::{LABEL, Screen, cut, time};
-use crate::explain::story::escaped;
+use super::{LABEL, Lines, cut, time};
+use crate::explain::explanation::escaped;
 
 /// Columns of the names of an event's columns.
 const NAME: usize = 18;
 /// How many other rows of an event id are shown.
 const OTHERS: usize = 10;
 
-pub(super) fn draw_rejected(screen: &mut Screen, record: &Corrupt) {
-    screen.blank();
+pub(super) fn render_rejected(lines: &mut Lines, record: &Corrupt) {
+    lines.blank();
     let at = match record.stage.as_str() {
         "producer" => "when the file was read",
         "decode" => "when its message was read",
         _ => "by the database",
     };
-    screen.line("rejected", format!("{at}: {} ({})", record.message, record.reason));
+    lines.line("rejected", format!("{at}: {} ({})", record.message, record.reason));
     if let Some(column) = &record.column_name {
         let value = record.value.as_ref().map(|value| format!(" = {:?}", cut(value)));
-        screen.line("", format!("{column}{}", value.unwrap_or_default()));
+        lines.line("", format!("{column}{}", value.unwrap_or_default()));
     }
     if record.stage != "producer" {
-        screen.raw("message", &cut(&escaped(&record.raw.0)));
+        lines.raw("message", &cut(&escaped(&record.raw.0)));
     }
     match (record.closed_at, record.replaced_by_row) {
         (Some(at), Some(row)) => {
             let file = record.replaced_by_file.as_deref().unwrap_or("a file that is not known");
-            screen.line("replaced", format!("by row {row} of {file}, {}", time(at)));
+            lines.line("replaced", format!("by row {row} of {file}, {}", time(at)));
         }
-        (Some(at), None) => screen.line("closed", time(at)),
+        (Some(at), None) => lines.line("closed", time(at)),
         (None, _) => {}
     }
-    draw_batch(screen, record.batch.as_ref(), record.created_at);
+    render_batch(lines, record.batch.as_ref(), record.created_at);
 }
 
-pub(super) fn draw_written(screen: &mut Screen, label: &str, written: &Written) {
-    screen.blank();
-    screen.line(label, written.event_id.to_string());
+pub(super) fn render_written(lines: &mut Lines, label: &str, written: &Written) {
+    lines.blank();
+    lines.line(label, written.event_id.to_string());
     for (name, value) in written.columns.iter() {
-        screen.folded(&format!("{:LABEL$}{name:<NAME$}", ""), &cut(&escaped(value.as_bytes())));
+        lines.folded(&format!("{:LABEL$}{name:<NAME$}", ""), &cut(&escaped(value.as_bytes())));
     }
-    draw_batch(screen, written.batch.as_ref(), written.created_at);
+    render_batch(lines, written.batch.as_ref(), written.created_at);
     if label == "duplicate" {
         let differs = written.differs.unwrap_or_default();
         let what =
             if differs { "it says something else than its event" } else { "it says the same as its event" };
-        screen.line("same id", what);
+        lines.line("same id", what);
     }
     let mut label = if label == "duplicate" { "" } else { "same id" };
     for other in written.same_id.iter().take(OTHERS) {
@@ -58,21 +58,21 @@ pub(super) fn draw_written(screen: &mut Screen, label: &str, written: &Written) 
             (_, Some(true)) => "a duplicate that differs",
             _ => "a duplicate",
         };
-        screen.line(label, format!("{}, {what}, {}", origin_of(other), time(other.created_at)));
+        lines.line(label, format!("{}, {what}, {}", origin_of(other), time(other.created_at)));
         label = "";
     }
     let more = written.same_id.len().saturating_sub(OTHERS);
     if more > 0 {
-        screen.line("", format!("… and {more} more; --json names all of them"));
+        lines.line("", format!("… and {more} more; --json names all of them"));
     }
 }
 
-fn draw_batch(screen: &mut Screen, batch: Option<&Batch>, created_at: DateTime<Utc>) {
+fn render_batch(lines: &mut Lines, batch: Option<&Batch>, created_at: DateTime<Utc>) {
     let Some(batch) = batch else {
-        return screen.line("batch", format!("none is known; committed {}", time(created_at)));
+        return lines.line("batch", format!("none is known; committed {}", time(created_at)));
     };
     let replay = if batch.replay { ", a replay" } else { "" };
-    screen.line(
+    lines.line(
         "batch",
         format!("{} by {}{replay}, committed {}", batch.batch_id, batch.replica, time(batch.committed_at)),
     );
@@ -85,8 +85,8 @@ fn draw_batch(screen: &mut Screen, batch: Option<&Batch>, created_at: DateTime<U
         count(batch.redelivered, "that were there before"),
     ];
     let counts: Vec<String> = counts.into_iter().flatten().collect();
-    screen.line("", format!("{} rows: {}", HumanCount(batch.rows.unsigned_abs()), counts.join(", ")));
-    screen.line(
+    lines.line("", format!("{} rows: {}", HumanCount(batch.rows.unsigned_abs()), counts.join(", ")));
+    lines.line(
         "",
         format!(
             "messages {} to {} of the stream made {}",
@@ -97,7 +97,7 @@ fn draw_batch(screen: &mut Screen, batch: Option<&Batch>, created_at: DateTime<U
     );
     let clock = |at: DateTime<Utc>| at.format("%H:%M:%S%.3f");
     let written = batch.oldest_written.map(|at| format!("oldest row written {}, ", clock(at)));
-    screen.line(
+    lines.line(
         "",
         format!(
             "{}fetched {}, write began {}",

@@ -1,20 +1,21 @@
-//! Everything that is known of one row, put together: what the tables hold, and what stands in the file.
+//! What became of one row, and the facts behind it: those of the tables, and the row as it is in its file.
 
 use common::Origin;
 use common::config::Config;
 use common::origin::Row;
 use common::printable::printable;
 use ledger::row_history::RowHistory;
-use producer::row_lookup::{Located, ReadAs};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::find::FileFacts;
+use super::row_lookup::{Located, ReadAs, locate};
 
-/// The whole life of one row.
+/// As one JSON object; its keys are what users parse.
 #[derive(Debug, Serialize)]
-pub(super) struct Story {
-    pub(super) fate: Fate,
+pub(super) struct Explanation {
+    #[serde(rename = "fate")]
+    pub(super) outcome: RowOutcome,
     /// Its file; none for a row that came past Millrace.
     pub(super) file: Option<FileFacts>,
     pub(super) row: Option<Row>,
@@ -23,13 +24,13 @@ pub(super) struct Story {
     /// Why the file could not be read again.
     pub(super) unread: Option<String>,
     #[serde(flatten)]
-    pub(super) life: RowHistory,
+    pub(super) history: RowHistory,
 }
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Fate {
+pub(super) enum RowOutcome {
     /// It is in `events`.
     Event,
     /// It is in `duplicates`.
@@ -64,42 +65,41 @@ pub(super) struct Text {
     pub(super) read_as_rejected: Option<String>,
 }
 
-impl Story {
-    /// Puts it together. Where the tables have the row's bytes, the file is not read again.
-    pub(super) async fn tell(
+impl Explanation {
+    /// Where the tables have the row's bytes, the file is not read again.
+    pub(super) async fn of(
         config: &Config,
         file: Option<FileFacts>,
         origin: Option<Origin>,
-        life: RowHistory,
+        history: RowHistory,
     ) -> anyhow::Result<Self> {
-        let kept = life.corrupt_records.iter().find(|record| record.stage == "producer").map(|record| Text {
-            byte_start: record.byte_start,
-            byte_end: record.byte_end,
-            raw: record.raw.0.clone(),
-            truncated: record.truncated,
-            read_as: None,
-            read_as_rejected: None,
-        });
+        let kept =
+            history.corrupt_records.iter().find(|record| record.stage == "producer").map(|record| Text {
+                byte_start: record.byte_start,
+                byte_end: record.byte_end,
+                raw: record.raw.0.clone(),
+                truncated: record.truncated,
+                read_as: None,
+                read_as_rejected: None,
+            });
         let (text, unread) = match (kept, origin) {
             (Some(kept), _) => (Some(kept), None),
             (None, None) => (None, None),
             (None, Some(origin)) => {
                 let config = config.clone();
-                match tokio::task::spawn_blocking(move || producer::row_lookup::locate(&config, origin))
-                    .await?
-                {
+                match tokio::task::spawn_blocking(move || locate(&config, origin)).await? {
                     Ok(located) => (Some(located.into()), None),
-                    Err(error) => (None, Some(format!("{:#}", anyhow::Error::new(error)))),
+                    Err(error) => (None, Some(format!("{error:#}"))),
                 }
             }
         };
         let row = origin.map(|origin| origin.row);
-        Ok(Self { fate: fate(&life, file.as_ref(), row), file, row, text, unread, life })
+        Ok(Self { outcome: outcome(&history, file.as_ref(), row), file, row, text, unread, history })
     }
 
     /// The event's id, unless it was rejected or is not there.
     pub(super) fn event_id(&self) -> Option<Uuid> {
-        self.life.events.iter().chain(&self.life.duplicates).map(|written| written.event_id).next()
+        self.history.events.iter().chain(&self.history.duplicates).map(|written| written.event_id).next()
     }
 
     /// Whether the file says something else by now than what is in the table.
@@ -118,17 +118,17 @@ impl Story {
     }
 }
 
-fn fate(life: &RowHistory, file: Option<&FileFacts>, row: Option<Row>) -> Fate {
-    match (life.events.len(), life.duplicates.len(), life.corrupt_records.len()) {
-        (1, 0, 0) => Fate::Event,
-        (0, 1, 0) => Fate::Duplicate,
-        (0, 0, 1) => Fate::Rejected,
+fn outcome(history: &RowHistory, file: Option<&FileFacts>, row: Option<Row>) -> RowOutcome {
+    match (history.events.len(), history.duplicates.len(), history.corrupt_records.len()) {
+        (1, 0, 0) => RowOutcome::Event,
+        (0, 1, 0) => RowOutcome::Duplicate,
+        (0, 0, 1) => RowOutcome::Rejected,
         (0, 0, 0) => match file.zip(row) {
-            Some((file, row)) if row > file.rows_read && !file.is_open => Fate::NoSuchRow,
-            Some((file, _)) if file.is_open || file.closed_at.is_none() => Fate::InFlight,
-            _ => Fate::Missing,
+            Some((file, row)) if row > file.rows_read && !file.is_open => RowOutcome::NoSuchRow,
+            Some((file, _)) if file.is_open || file.closed_at.is_none() => RowOutcome::InFlight,
+            _ => RowOutcome::Missing,
         },
-        _ => Fate::Twice,
+        _ => RowOutcome::Twice,
     }
 }
 

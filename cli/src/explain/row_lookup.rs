@@ -2,106 +2,85 @@
 //!
 //! The file is read from its first row as the tailer reads it, so that row numbers are the same, and nothing is changed.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, bail};
 use common::config::Config;
 use common::wire::{EventMessage, RejectMessage};
 use common::{FileId, Origin};
+use producer::checkpoint::Reader;
+use producer::file_reader::{FileReader, Row};
+use producer::map::{MappingRules, MaxPayload};
 use uuid::Uuid;
-
-use crate::checkpoint::{self, Reader};
-use crate::file_reader::{FileReader, Row};
-use crate::map::{MappingRules, MaxPayload};
 
 /// A row as it is in its file now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Located {
-    pub path: PathBuf,
+pub(crate) struct Located {
+    pub(crate) path: PathBuf,
     /// Offset of its first byte, uncompressed.
-    pub byte_start: i64,
+    pub(crate) byte_start: i64,
     /// Offset behind its last byte, its line end included.
-    pub byte_end: i64,
+    pub(crate) byte_end: i64,
     /// Its bytes without the line end; their beginning where `is_cut`.
-    pub raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
     /// Whether `raw` is only its beginning.
-    pub is_cut: bool,
+    pub(crate) is_cut: bool,
     /// What the row is.
-    pub read_as: ReadAs,
+    pub(crate) read_as: ReadAs,
 }
 
 /// The result of mapping the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReadAs {
+pub(crate) enum ReadAs {
     Event(Uuid),
     /// No event, with the reason for people.
     Rejected(String),
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Checkpoint(#[from] checkpoint::Error),
-    /// The file is of another machine, or its checkpoint was deleted.
-    #[error("there is no checkpoint of file {file_id} in {}", dir.display())]
-    NoCheckpoint { file_id: FileId, dir: PathBuf },
-    #[error("{} was deleted when every row of it was in a table", path.display())]
-    Deleted { path: PathBuf },
-    #[error("failed to read {}", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{} is another file by now", path.display())]
-    Rewritten { path: PathBuf },
-    #[error("the checkpoint of {} has no mapping of its columns", path.display())]
-    NoMapping { path: PathBuf },
-    #[error("{} has {rows} rows", path.display())]
-    NoRow { path: PathBuf, rows: i64 },
-}
-
 /// Reads the row again. It takes as long as reading the file up to it.
-pub fn locate(config: &Config, origin: Origin) -> Result<Located, Error> {
+pub(super) fn locate(config: &Config, origin: Origin) -> anyhow::Result<Located> {
     Rows::open(config, origin.file)?.find(origin.row)
 }
 
 /// The rows of a file, read again from the first one on.
 #[derive(Debug)]
-pub struct Rows {
+pub(crate) struct Rows {
     path: PathBuf,
     reader: FileReader,
 }
 
 impl Rows {
     /// Opens the file where it is now, if it is still the same.
-    pub fn open(config: &Config, file: FileId) -> Result<Self, Error> {
+    pub(crate) fn open(config: &Config, file: FileId) -> anyhow::Result<Self> {
         let dir = config.checkpoint_dir();
         let reader = Reader::open(&dir)?;
         let found = reader.map(|reader| reader.rows().of_file(file)).transpose()?.flatten();
-        let checkpoint = found.ok_or(Error::NoCheckpoint { file_id: file, dir })?;
+        // The file is of another machine, or its checkpoint was deleted.
+        let checkpoint =
+            found.with_context(|| format!("there is no checkpoint of file {file} in {}", dir.display()))?;
         let Some(path) = checkpoint.place().map(Path::to_owned) else {
-            return Err(Error::Deleted { path: checkpoint.path });
+            bail!("{} was deleted when every row of it was in a table", checkpoint.path.display());
         };
-        let Some(mapping) = &checkpoint.mapping else { return Err(Error::NoMapping { path }) };
+        let Some(mapping) = &checkpoint.mapping else {
+            bail!("the checkpoint of {} has no mapping of its columns", path.display());
+        };
         let limits = MappingRules::new(config, MaxPayload::DEFAULT).limits();
         let reader = FileReader::open(&path, checkpoint.row_format(mapping, limits), checkpoint.start)
-            .map_err(read_error(&path))?;
-        if reader.buffer.fits(&checkpoint.start) {
-            Ok(Self { path, reader })
-        } else {
-            Err(Error::Rewritten { path })
+            .with_context(|| read_error(&path))?;
+        if !reader.buffer.fits(&checkpoint.start) {
+            bail!("{} is another file by now", path.display());
         }
+        Ok(Self { path, reader })
     }
 
     /// Reads on to the row `wanted`, which has to be behind the previous one.
-    pub fn find(&mut self, wanted: i64) -> Result<Located, Error> {
-        while let Some(row) = self.reader.next_row().map_err(read_error(&self.path))? {
+    pub(crate) fn find(&mut self, wanted: i64) -> anyhow::Result<Located> {
+        while let Some(row) = self.reader.next_row().with_context(|| read_error(&self.path))? {
             if row.position.row == wanted {
                 return Ok(self.located(&row));
             }
         }
-        Err(Error::NoRow { path: self.path.clone(), rows: self.reader.position().row })
+        bail!("{} has {} rows", self.path.display(), self.reader.position().row)
     }
 
     fn located(&self, Row { position, message }: &Row) -> Located {
@@ -133,6 +112,6 @@ impl Rows {
     }
 }
 
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Read { path: path.to_owned(), source }
+fn read_error(path: &Path) -> String {
+    format!("failed to read {}", path.display())
 }

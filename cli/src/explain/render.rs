@@ -1,6 +1,6 @@
-//! A row's story for people: aligned lines, what became of it first.
+//! An explanation as text for people: aligned lines, the outcome of the row first.
 
-mod fates;
+mod row_outcomes;
 
 use std::fmt::Write as _;
 
@@ -10,26 +10,26 @@ use indicatif::HumanCount;
 use ledger::row_history::{SameId, Written};
 use terminal_size::Width;
 
+use super::explanation::{Explanation, RowOutcome, Text, escaped};
 use super::find::FileFacts;
-use super::story::{Fate, Story, Text, escaped};
-use fates::{draw_rejected, draw_written, origin_of};
+use row_outcomes::{origin_of, render_rejected, render_written};
 
 /// Columns of the labels.
 const LABEL: usize = 12;
-/// A narrower column of text would tell nothing.
+/// Text gets at least so many columns.
 const NARROWEST: usize = 20;
 /// The longest text that is shown, in characters.
 const LONGEST: usize = 1_000;
 
 /// Lines with a label each, or below the one before. On a terminal long ones are folded.
 #[derive(Debug)]
-struct Screen {
+struct Lines {
     text: String,
     /// Characters of a line.
     width: usize,
 }
 
-impl Screen {
+impl Lines {
     fn new(headline: &str) -> Self {
         let terminal = terminal_size::terminal_size_of(std::io::stdout());
         Self {
@@ -76,56 +76,55 @@ fn fold(text: &str, room: usize) -> Vec<&str> {
     parts
 }
 
-/// The whole story.
-pub(super) fn of(story: &Story) -> String {
-    let mut screen = Screen::new(&headline(story));
-    if let Some(file) = &story.file {
-        draw_file(&mut screen, file);
+pub(super) fn render(explanation: &Explanation) -> String {
+    let mut lines = Lines::new(&headline(explanation));
+    if let Some(file) = &explanation.file {
+        render_file(&mut lines, file);
     }
-    draw_text(&mut screen, story);
-    for record in &story.life.corrupt_records {
-        draw_rejected(&mut screen, record);
+    render_text(&mut lines, explanation);
+    for record in &explanation.history.corrupt_records {
+        render_rejected(&mut lines, record);
     }
-    for event in &story.life.events {
-        draw_written(&mut screen, "event", event);
+    for event in &explanation.history.events {
+        render_written(&mut lines, "event", event);
     }
-    for duplicate in &story.life.duplicates {
-        draw_written(&mut screen, "duplicate", duplicate);
+    for duplicate in &explanation.history.duplicates {
+        render_written(&mut lines, "duplicate", duplicate);
     }
-    if let Some(advice) = advice(story) {
-        screen.blank();
-        screen.line("next", advice);
+    if let Some(advice) = advice(explanation) {
+        lines.blank();
+        lines.line("next", advice);
     }
-    screen.text
+    lines.text
 }
 
-fn headline(story: &Story) -> String {
-    let name = story.name();
-    match story.fate {
-        Fate::Event => format!("{name} is an event"),
-        Fate::Duplicate => {
-            let event = story.life.duplicates.first().and_then(event_of);
+fn headline(explanation: &Explanation) -> String {
+    let name = explanation.name();
+    match explanation.outcome {
+        RowOutcome::Event => format!("{name} is an event"),
+        RowOutcome::Duplicate => {
+            let event = explanation.history.duplicates.first().and_then(event_of);
             let of = event.map_or_else(
                 || "of an event that is not in the table any more".to_owned(),
                 |event| format!("of {}", origin_of(event)),
             );
             format!("{name} is a duplicate {of}")
         }
-        Fate::Rejected => format!("{name} was rejected"),
-        Fate::Twice => format!("{name} is there TWICE"),
-        Fate::InFlight => format!("{name} is in none of the tables yet"),
-        Fate::Missing => format!("{name} is in NONE of the tables"),
-        Fate::NoSuchRow => {
-            let rows = story.file.as_ref().map_or(0, |file| file.rows_read.unsigned_abs());
+        RowOutcome::Rejected => format!("{name} was rejected"),
+        RowOutcome::Twice => format!("{name} is there TWICE"),
+        RowOutcome::InFlight => format!("{name} is in none of the tables yet"),
+        RowOutcome::Missing => format!("{name} is in NONE of the tables"),
+        RowOutcome::NoSuchRow => {
+            let rows = explanation.file.as_ref().map_or(0, |file| file.rows_read.unsigned_abs());
             format!("there is no {name}: it has {} rows", HumanCount(rows))
         }
     }
 }
 
-fn draw_file(screen: &mut Screen, file: &FileFacts) {
-    screen.line("file", format!("{}  (id {})", file.file, file.file_id));
+fn render_file(lines: &mut Lines, file: &FileFacts) {
+    lines.line("file", format!("{}  (id {})", file.file, file.file_id));
     let rows = HumanCount(file.rows_read.unsigned_abs());
-    screen.line(
+    lines.line(
         "",
         match (&file.state, file.closed_at) {
             (None, _) => "the database does not know it".to_owned(),
@@ -135,51 +134,51 @@ fn draw_file(screen: &mut Screen, file: &FileFacts) {
     );
     let place = file.place.as_ref().filter(|place| place.as_os_str() != file.file.as_str());
     match (file.tailer, place) {
-        (Some(state), Some(place)) => screen.line("", format!("{state}, now {}", place.display())),
-        (Some("deleted"), None) => screen.line("", "deleted since"),
+        (Some(state), Some(place)) => lines.line("", format!("{state}, now {}", place.display())),
+        (Some("deleted"), None) => lines.line("", "deleted since"),
         _ => {}
     }
 }
 
-fn draw_text(screen: &mut Screen, story: &Story) {
-    let row = story.row.map(|row| row.to_string()).unwrap_or_default();
-    match (&story.text, &story.unread) {
+fn render_text(lines: &mut Lines, explanation: &Explanation) {
+    let row = explanation.row.map(|row| row.to_string()).unwrap_or_default();
+    match (&explanation.text, &explanation.unread) {
         (Some(text), _) => {
             let span = text.byte_start.zip(text.byte_end);
             let span = span.map(|(start, end)| format!(", bytes {start} to {end} of the file"));
-            screen.line("row", row + &span.unwrap_or_default());
-            draw_raw(screen, text);
+            lines.line("row", row + &span.unwrap_or_default());
+            render_raw(lines, text);
         }
-        (None, Some(why)) if story.fate != Fate::NoSuchRow => {
-            screen.line("row", row);
-            screen.line("text", format!("not known: {why}"));
+        (None, Some(why)) if explanation.outcome != RowOutcome::NoSuchRow => {
+            lines.line("row", row);
+            lines.line("text", format!("not known: {why}"));
         }
         _ => {}
     }
-    if story.has_changed() {
-        screen.line("", "the file has changed: this is another row than the one that was read");
+    if explanation.has_changed() {
+        lines.line("", "the file has changed: this is another row than the one that was read");
     }
 }
 
-fn draw_raw(screen: &mut Screen, text: &Text) {
+fn render_raw(lines: &mut Lines, text: &Text) {
     let raw = escaped(&text.raw);
     let shown: String = raw.chars().take(LONGEST).collect();
     let is_cut = text.truncated || shown.len() < raw.len();
-    screen.raw("text", &if is_cut { format!("{shown} …") } else { shown });
+    lines.raw("text", &if is_cut { format!("{shown} …") } else { shown });
     if let Some(why) = &text.read_as_rejected {
-        screen.line("", format!("read now it is no event: {why}"));
+        lines.line("", format!("read now it is no event: {why}"));
     }
 }
 
 /// What to do about it, where something is to be done.
-fn advice(story: &Story) -> Option<String> {
-    match story.fate {
-        Fate::Missing => Some("`millrace heal` brings it back".to_owned()),
-        Fate::InFlight => {
+fn advice(explanation: &Explanation) -> Option<String> {
+    match explanation.outcome {
+        RowOutcome::Missing => Some("`millrace heal` brings it back".to_owned()),
+        RowOutcome::InFlight => {
             Some("its file is not closed, so it may be on its way: `millrace verify` tells".to_owned())
         }
-        Fate::Twice => {
-            let read = story.text.as_ref().and_then(|text| text.read_as);
+        RowOutcome::Twice => {
+            let read = explanation.text.as_ref().and_then(|text| text.read_as);
             let read = read.map(|id| format!(", event {id},")).unwrap_or_default();
             Some(format!("the file has one such row{read} so the other is to be deleted"))
         }
