@@ -2,6 +2,7 @@
 
 mod commit_notify;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
@@ -70,7 +71,7 @@ pub(crate) async fn run(
     reports: Reports,
 ) -> Result<(), Error> {
     let outage = Outage::new("announcing closed files");
-    let mut closer = Closer { nats, database, session: None, bucket: None };
+    let mut closer = Closer { nats, database, session: None, bucket: None, doubtful: HashSet::new() };
     let mut waiting = true;
     let mut more = true;
     // At the start, and after an error, closing of any file may be incomplete.
@@ -118,13 +119,15 @@ struct Closer {
     database: Database,
     session: Option<Session>,
     bucket: Option<kv::Store>,
+    /// Files whose doubtful ids were logged.
+    doubtful: HashSet<i64>,
 }
 
 impl Closer {
     /// Whether finished files are left that are not complete yet. Of the `touched` files, or of any where there is none,
     /// more rows may have come than their totals say.
     async fn close(&mut self, touched: Option<&[i64]>) -> Result<bool, Error> {
-        let Self { nats, database, session, bucket } = self;
+        let Self { nats, database, session, bucket, doubtful } = self;
         let Session { connection, backend } = match session {
             Some(session) => session,
             none => none.insert(database.session(None).await?),
@@ -145,7 +148,7 @@ impl Closer {
             }
             fault::point("after_closed_word");
             database.watch(*backend, mark(connection, &complete)).await?;
-            database.watch(*backend, warn_of_doubtful_ids(connection, &complete)).await?;
+            database.watch(*backend, warn_of_doubtful_ids(connection, &complete, doubtful)).await?;
         }
         Ok(database.watch(*backend, are_waiting(connection)).await?)
     }
@@ -179,17 +182,19 @@ async fn mark(connection: &mut PgConnection, closed: &[(i64, i64, i64)]) -> Resu
     Ok(())
 }
 
-/// Logs each closed file whose ids are hardly those of events.
+/// Logs once each closed file whose ids are hardly those of events.
 async fn warn_of_doubtful_ids(
     connection: &mut PgConnection,
     closed: &[(i64, i64, i64)],
+    logged: &mut HashSet<i64>,
 ) -> Result<(), sqlx::Error> {
-    let files: Vec<(String, i64, i64)> = sqlx::query_as(include_str!("../../sql/differing_duplicates.sql"))
-        .bind(closed.iter().map(|(file_id, ..)| *file_id).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    for (file, rows_read, differing) in files {
-        if has_doubtful_ids(rows_read, differing) {
+    let files: Vec<(i64, String, i64, i64)> =
+        sqlx::query_as(include_str!("../../sql/differing_duplicates.sql"))
+            .bind(closed.iter().map(|(file_id, ..)| *file_id).collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await?;
+    for (file_id, file, rows_read, differing) in files {
+        if has_doubtful_ids(rows_read, differing) && logged.insert(file_id) {
             tracing::warn!(
                 file = %printable(&file),
                 rows_read,

@@ -12,6 +12,7 @@ mod tail;
 mod publish;
 pub mod checkpoint;
 mod closed;
+mod unread;
 mod archive;
 
 mod stream_loss;

@@ -19,11 +19,14 @@ use crate::map::{MappingRules, MaxPayload};
 use crate::progress::Progress;
 use crate::publish::{self, Publisher};
 use crate::tail::{self, Context, Outcome};
-use crate::{archive, closed, lock, purge, rebuild, stream_loss};
+use crate::{archive, closed, lock, purge, rebuild, stream_loss, unread};
 
 /// Chunks on their way from reading to publishing.
 const CHUNKS: usize = 4;
 const TAILER_MESSAGES: usize = 1024;
+
+/// How many polls of the landing directory there are for each check whether consumers have read everything.
+const UNREAD_CHECK_POLLS: u32 = 5;
 
 /// How long positions may stay unwritten.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -132,6 +135,8 @@ async fn tail_alone(
     // Checkpoint, and what comes back from the consumer.
     let mut aids = JoinSet::new();
     aids.spawn(closed::watch(nats.clone(), store.clone(), to_tailer.clone()));
+    let interval = config.tail.poll * UNREAD_CHECK_POLLS;
+    aids.spawn(unread::watch(nats.clone(), interval, to_tailer.clone()));
     aids.spawn(purge::run(nats, events, config.stream.clone()));
     let flushing = health.pulse("checkpoint", FLUSH);
     aids.spawn(keep_flushing(store.clone(), config.tail.checkpoint_every, flushing));

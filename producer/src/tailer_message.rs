@@ -1,4 +1,4 @@
-//! What is sent to the tailer: by `tail/watch.rs`, `closed` and `publish`.
+//! What is sent to the tailer: by `tail/watch.rs`, `closed`, `unread` and `publish`.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ pub(crate) enum TailerMessage {
     Changed(PathBuf),
     /// Every row of these totals is in a table.
     Closed(FileId, ClosedFile),
+    /// Consumers have read everything that was in the stream.
+    NothingUnread,
     /// The stream has lost data: everything that is not closed is read again, as this generation.
     Rewind(u64),
 }

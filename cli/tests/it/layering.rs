@@ -27,7 +27,7 @@ const MEMBERS: [(&str, Names, &[Names]); 6] = [
             &["generate", "map"],
             &["file_reader"],
             &["checkpoint"],
-            &["archive", "closed", "positions", "stream_loss"],
+            &["archive", "closed", "positions", "stream_loss", "unread"],
             &["rebuild", "tail"],
             &["check", "publish"],
             &["heal", "pipeline"],

@@ -198,6 +198,14 @@ impl Reading {
         self.log_rejected();
     }
 
+    /// Adds the final totals once more, as they were.
+    pub(crate) fn announce_again(&self, chunk: &mut Chunk) {
+        if let Some(Totals { revision, .. }) = self.announced {
+            let (mapping, state) = (self.reader.mapping(), FileState::Finished);
+            chunk.messages.push(totals::message(&self.checkpoint, mapping, state, revision));
+        }
+    }
+
     /// The first row settles the form of times, which has to be in the checkpoint.
     fn pin_time_form(&mut self) {
         let mapping = self.reader.mapping();

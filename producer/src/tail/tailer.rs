@@ -1,5 +1,6 @@
 //! The loop: which file is read next, which one counts as finished, which one is put away.
 
+mod announced;
 mod archived;
 mod discovery;
 mod closing;
@@ -26,6 +27,7 @@ use crate::tail::scan::Scanner;
 use crate::tail::tailed_file::{Context, ReadState, TailedFile};
 use crate::tail::{Error, Outcome};
 use crate::tailer_message::TailerMessage;
+use announced::AnnouncedFile;
 use archived::Archived;
 use sending::{RETRY, SEND_FROM_BYTES};
 
@@ -34,6 +36,9 @@ const OPEN_FILES: usize = 16;
 
 /// Between two checks of files that are about to be finished.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
+/// How many polls of the landing directory it takes at least until the totals of a file are sent again.
+const ANNOUNCED_POLLS: u32 = 5;
 
 /// The state of the blocking thread.
 pub(super) struct Tailer {
@@ -51,7 +56,7 @@ pub(super) struct Tailer {
     /// Files that were read to their current end and do not count as finished yet.
     waiting: HashSet<PathBuf>,
     /// Files whose final totals were sent and which are not closed yet.
-    announced: HashMap<FileId, PathBuf>,
+    announced: HashMap<FileId, AnnouncedFile>,
     parked: BTreeMap<PathBuf, String>,
     file_ids: HashSet<FileId>,
     /// The latest first.
@@ -166,6 +171,7 @@ impl Tailer {
         match message {
             TailerMessage::Changed(path) => self.changed(&path),
             TailerMessage::Closed(file_id, closed) => self.closed.push((file_id, closed)),
+            TailerMessage::NothingUnread => self.announce_again(),
             TailerMessage::Rewind(generation) => {
                 stream_loss::rewind(&self.context.store)?;
                 self.generation = generation;
@@ -223,7 +229,8 @@ impl Tailer {
         if let Some(reading) = &file.reading {
             self.file_ids.insert(reading.checkpoint.file_id);
             if state.as_ref().is_ok_and(|state| *state == ReadState::Announced) {
-                self.announced.insert(reading.checkpoint.file_id, path.clone());
+                let pause = self.context.config.tail.poll * ANNOUNCED_POLLS;
+                self.announced.insert(reading.checkpoint.file_id, AnnouncedFile::new(&path, pause));
             } else {
                 self.announced.remove(&reading.checkpoint.file_id);
             }

@@ -5,8 +5,11 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use async_nats::jetstream::consumer::pull;
 use common::config::OnClose;
+use common::stream;
 use common::wire::{ClosedFile, FileMessage, FileState};
+use futures::StreamExt as _;
 use producer::checkpoint::Reader;
 use producer::file::read_span;
 
@@ -26,6 +29,35 @@ async fn a_file_is_archived_when_it_is_closed_and_not_before() {
     let target = env.config.archive_dir().join(format!("a.{}.csv", totals.file_id));
     assert_eq!(env.archived(), std::slice::from_ref(&target));
     assert_eq!(fs::read_to_string(target).unwrap(), rows(1..=3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_closed_also_where_the_database_has_lost_the_totals() {
+    let env = TestEnv::start().await;
+    let tailer = env.tail();
+    env.land("a.csv", rows(1..=3));
+    let totals = env.until_finished("a.csv", 3).await;
+    // The consumer has read everything, and the database has lost it.
+    let events = env.jetstream.get_stream(stream::STREAM).await.unwrap();
+    let config = pull::Config { durable_name: Some(stream::DURABLE.to_owned()), ..pull::Config::default() };
+    let consumer = events.create_consumer(config).await.unwrap();
+    let read = async |messages: usize| {
+        let mut read = consumer.stream().messages().await.unwrap().take(messages);
+        while let Some(message) = read.next().await {
+            message.unwrap().double_ack().await.unwrap();
+        }
+    };
+    let sent = env.messages().await;
+    read(usize::try_from(sent).unwrap()).await;
+    until("the totals are sent again", async || env.messages().await == sent + 1).await;
+    let last = env.contents().await.0.pop().unwrap().totals().unwrap();
+    assert_eq!(last, totals);
+    // And once more: what was sent again can be lost as well.
+    read(1).await;
+    until("the totals are sent again", async || env.messages().await == sent + 2).await;
+    env.close(&totals).await;
+    env.until_archived(totals.file_id).await;
+    tailer.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ impl Sent {
         (self.subject == stream::REJECTED).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 
-    fn totals(&self) -> Option<FileMessage> {
+    pub(crate) fn totals(&self) -> Option<FileMessage> {
         (self.subject == stream::FILE).then(|| serde_json::from_slice(&self.body).unwrap())
     }
 

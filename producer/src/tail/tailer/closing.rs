@@ -42,13 +42,13 @@ impl Tailer {
         file_id: FileId,
         closed: ClosedFile,
     ) -> Option<((FileId, PathBuf, FileStat), ClosingFile)> {
-        let path = self.announced.get(&file_id)?;
+        let path = &self.announced.get(&file_id)?.path;
         let reading = self.files.get(path)?.reading.as_ref()?;
         let is_this =
             |totals: &Totals| (totals.revision, totals.rows_read) == (closed.revision, closed.rows_read);
         let announced = reading.announced.filter(is_this)?.file;
         let closing_file = ClosingFile::new(reading.checkpoint.clone(), announced);
-        let path = self.announced.remove(&file_id)?;
+        let path = self.announced.remove(&file_id)?.path;
         Some(((file_id, path, announced), closing_file))
     }
 

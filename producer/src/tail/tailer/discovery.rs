@@ -126,7 +126,9 @@ impl Tailer {
         there.clone_into(&mut file.path);
         if let Some(reading) = &mut file.reading {
             reading.checkpoint.move_to(there);
-            self.announced.entry(reading.checkpoint.file_id).and_modify(|path| there.clone_into(path));
+            self.announced
+                .entry(reading.checkpoint.file_id)
+                .and_modify(|one| there.clone_into(&mut one.path));
         }
         file.is_queued = false;
         self.files.insert(there.to_owned(), file);
