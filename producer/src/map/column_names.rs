@@ -1,21 +1,29 @@
 //! Names for columns that have none of their own: an attribute is kept under its column's name, so no two columns may
 //! share one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The header with a name of its own for each column. A column without one is called by its number, `column_3`, and a
 /// second `note` is `note_2`. What has names of its own already stays as it is.
 pub(crate) fn with_names(header: Vec<String>) -> Vec<String> {
     let given: HashSet<String> = header.iter().cloned().collect();
     let mut taken = HashSet::new();
+    // The number of the next column of each name; a header may have many thousand of one.
+    let mut next = HashMap::new();
     let mut name = |(field, name): (usize, String)| {
         if !name.is_empty() && taken.insert(name.clone()) {
             return name;
         }
         let (stem, first) = if name.is_empty() { ("column", field + 1) } else { (name.as_str(), 2) };
-        let mut numbered = (first..).map(|number| format!("{stem}_{number}"));
-        let free = numbered.find(|name| !given.contains(name) && taken.insert(name.clone()));
-        free.unwrap_or_default()
+        let number = next.entry(name.clone()).or_insert(first);
+        *number = first.max(*number);
+        loop {
+            let numbered = format!("{stem}_{number}");
+            *number += 1;
+            if !given.contains(&numbered) && taken.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
     };
     header.into_iter().enumerate().map(&mut name).collect()
 }
@@ -44,6 +52,13 @@ mod tests {
         assert_eq!(names("note,note,,note,"), "note,note_2,column_3,note_3,column_5");
         assert_eq!(names("note,note_2,note,column_4,"), "note,note_2,note_3,column_4,column_5");
         assert_eq!(names(",column_1"), "column_2,column_1");
+    }
+
+    #[test]
+    fn many_columns_of_one_name_take_no_longer_than_others() {
+        let many = with_names(vec!["a".to_owned(); 100_000]);
+        assert_eq!((many[1].as_str(), many[99_999].as_str()), ("a_2", "a_100000"));
+        assert_eq!(with_names(vec![String::new(); 100_000])[99_999], "column_100000");
     }
 
     #[test]

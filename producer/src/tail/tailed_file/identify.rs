@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use common::printable::{Printable, printable};
+use common::printable::{Printable, SHORT, shortened};
 use common::wire::FileState;
 
 use super::{Context, ReadState, TailedFile, is_unchanged};
@@ -97,7 +97,7 @@ impl TailedFile {
             Err(unmappable) => return Ok(Err(unmappable)),
         };
         if let Some(renamed) = renamed(&head.header, &mapping.header) {
-            tracing::warn!(file = %Printable(self.path.display()), "{}", printable(&renamed));
+            tracing::warn!(file = %Printable(self.path.display()), "{}", shortened(&renamed, 10 * SHORT));
         }
         let file_id = identity.file_id(context.store.source_id());
         let (buffer, start) = new_file.into_rows(head);
