@@ -70,7 +70,7 @@ impl Line {
     }
 
     /// Says what goes on: beside the bar on a terminal, in a line elsewhere.
-    pub(crate) fn tell(&self, words: impl Into<String>) {
+    pub(crate) fn show(&self, words: impl Into<String>) {
         let words = words.into();
         if self.is_terminal {
             self.bar.set_message(printable(&words).into_owned());

@@ -15,7 +15,7 @@ use terminal_size::Width;
 /// How many files the table for people shows.
 const SHOWN: usize = 20;
 
-/// A narrower column of names would tell nothing.
+/// A narrower column of names would show nothing.
 const SHORTEST: usize = 20;
 
 /// Half of the rows took longer than this: it was the files' age that was measured.

@@ -14,7 +14,6 @@ use serde::Serialize;
 use crate::run_report::{Total, doubtful_ids};
 use crate::services;
 
-/// What there is to tell.
 #[derive(Debug, Serialize)]
 struct Status {
     stream: StreamStatus,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::tailer_message::TailerMessage;
 
-/// Checks at each `interval`, and tells the tailer whenever nothing was unread at two checks in a row, until the task is
+/// Checks at each `interval`, and sends a message to the tailer whenever nothing was unread at two checks in a row, until the task is
 /// dropped. Errors are not logged: other tasks ask the same broker.
 pub(crate) async fn watch(nats: Nats, interval: Duration, tailer: mpsc::Sender<TailerMessage>) {
     let mut was_read = false;

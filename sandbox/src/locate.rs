@@ -51,7 +51,7 @@ pub(crate) fn nats_server(options: &Options, progress: &Progress) -> Result<Path
     }
 }
 
-/// A PostgreSQL, of the preferred major version where one is to be had.
+/// A PostgreSQL, of the preferred major version where there is one.
 pub(crate) fn postgres(
     options: &Options,
     preferred: Option<u32>,

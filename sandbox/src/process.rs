@@ -63,7 +63,7 @@ impl Process {
         Frozen::freeze(vec![self.pid()]).await
     }
 
-    /// Asks it to stop (SIGTERM) and tells how it ended; kills it where it does not stop in time.
+    /// Asks it to stop (SIGTERM) and returns how it ended; kills it where it does not stop in time.
     pub async fn stop(mut self) -> Result<ExitStatus, Error> {
         aside(move || {
             self.guard.stop()?;

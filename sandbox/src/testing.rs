@@ -2,7 +2,7 @@
 //! waiting.
 //!
 //! They live in temporary directories, which their guards remove when the servers have ended, whether the test process
-//! returns, panics or is killed. Failures panic: a test has nobody else to tell.
+//! returns, panics or is killed. Failures panic: a test has no caller that handles them.
 
 mod log;
 mod process;
@@ -60,7 +60,7 @@ pub async fn nats() -> Nats {
     .await
 }
 
-/// The oldest nats-server that Millrace supports, which is fetched where it is not in the cache. Where it cannot be had
+/// The oldest nats-server that Millrace supports, which is fetched where it is not in the cache. Where that fails
 /// the test fails: what it is about would not be tested.
 pub async fn oldest_nats_server() -> PathBuf {
     let bin = aside(|| {

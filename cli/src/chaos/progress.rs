@@ -32,12 +32,12 @@ impl Progress {
 
     /// A strike begins.
     pub(super) fn show(&self, fault: &Fault) {
-        self.line.tell(fault.to_string());
+        self.line.show(fault.to_string());
     }
 
     /// Something else goes on.
     pub(super) fn log(&self, words: &str) {
-        self.line.tell(words.to_owned());
+        self.line.show(words.to_owned());
     }
 
     /// Further kills are done.

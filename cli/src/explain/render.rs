@@ -174,9 +174,10 @@ fn render_raw(lines: &mut Lines, text: &Text) {
 fn advice(explanation: &Explanation) -> Option<String> {
     match explanation.outcome {
         RowOutcome::Missing => Some("`millrace heal` brings it back".to_owned()),
-        RowOutcome::InFlight => {
-            Some("its file is not closed, so it may be on its way: `millrace verify` tells".to_owned())
-        }
+        RowOutcome::InFlight => Some(
+            "its file is not closed, so it may be on its way: `millrace verify` shows whether it is"
+                .to_owned(),
+        ),
         RowOutcome::Twice => {
             let read = explanation.text.as_ref().and_then(|text| text.read_as);
             let read = read.map(|id| format!(", event {id},")).unwrap_or_default();

@@ -65,7 +65,7 @@ impl Replica {
     ) -> anyhow::Result<()> {
         self.start();
         let end = stream.status().await?.incarnation.last_sequence;
-        line.tell("writing what was published into the tables".to_owned());
+        line.show("writing what was published into the tables".to_owned());
         let behind = stream.status().await?.unread();
         line.measure(behind);
         loop {

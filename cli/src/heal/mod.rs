@@ -3,7 +3,7 @@
 //! First the sums of files are brought to what the tables hold. Then what is missing is published again, from the
 //! stream and from the files, all of it before any of it is read: consumers that refuse a database which has gone back
 //! go on refusing until nothing more can be missed. Then a consumer of our own puts the rows into their tables, and the
-//! law is proved.
+//! result is verified.
 
 mod consume; // the stream -> the tables
 mod report; // what was done, for people and for scripts
@@ -38,7 +38,7 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Flags of `millrace heal`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Heal {
-    /// Change nothing: only tell what is missing, and where it would be taken from.
+    /// Change nothing: only print what is missing, and where it would be taken from.
     #[arg(long)]
     dry_run: bool,
     /// Print what was done as one JSON object.
@@ -50,7 +50,7 @@ pub(crate) struct Heal {
 }
 
 impl Heal {
-    /// Heals, and tells what was done. Exit code 0: every file is reconciled afterwards.
+    /// Heals, and prints what was done. Exit code 0: every file is reconciled afterwards.
     pub(crate) async fn run(
         self,
         mut config: Config,
@@ -169,9 +169,9 @@ impl<'a> Healing<'a> {
         Ok(report)
     }
 
-    /// Brings the sums of files to what the tables hold, or only tells how wrong they are.
+    /// Brings the sums of files to what the tables hold, or only reports how wrong they are.
     async fn correct_sums(&mut self, really: bool) -> anyhow::Result<Vec<Correction>> {
-        self.line.tell("counting the rows of every file".to_owned());
+        self.line.show("counting the rows of every file".to_owned());
         until_asked(self.shutdown, self.database.sums(really)).await
     }
 
@@ -185,7 +185,7 @@ impl<'a> Healing<'a> {
     }
 
     async fn prove(&self) -> anyhow::Result<Proof> {
-        self.line.tell("running verify".to_owned());
+        self.line.show("running verify".to_owned());
         until_asked(self.shutdown, verify::prove(self.config, self.shutdown)).await
     }
 
@@ -195,7 +195,7 @@ impl<'a> Healing<'a> {
         known: Vec<DatabaseFile>,
         replica: &mut Replica,
     ) -> anyhow::Result<Vec<HealedFile>> {
-        self.line.tell("reading the stream for what is missing".to_owned());
+        self.line.show("reading the stream for what is missing".to_owned());
         let progress = Arc::new(Progress::default());
         let mut publishing =
             pin!(self.stream.publish(snapshot, known, Mode::Publish, Arc::clone(&progress), self.shutdown));

@@ -81,7 +81,7 @@ impl Report {
     }
 
     /// Takes over what is true at the end. Rows of a file that is still open can be lost although it may yet be reconciled
-    /// as far as the tables tell.
+    /// as far as the tables show.
     pub(super) fn conclude(&mut self, proof: &Proof) {
         self.reconciled =
             (proof.is_reconciled() && self.files.iter().all(|file| file.lost.is_empty())).into();

@@ -186,7 +186,7 @@ impl Stages {
                     self.of_tailer.stop();
                     self.of_consumers.stop();
                     interrupted = true;
-                    // It ends at once, and tells which files it has met.
+                    // It ends at once, and returns the files that it has read.
                     break match tokio::time::timeout(STOPPING, &mut self.tailer).await {
                         Ok(Ok(Ok(outcome))) => outcome,
                         _ => Outcome::default(),

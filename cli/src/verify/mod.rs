@@ -56,7 +56,7 @@ pub(crate) async fn prove(config: &Config, shutdown: &Shutdown) -> anyhow::Resul
         Some(messages) => ledger::file_rows::rollback(url, messages.status.acknowledged()).await?,
         None => None,
     };
-    // Where nobody can tell that a row is on its way, it is missing.
+    // A row of which it is not known whether it is on its way counts as missing.
     let is_settled = messages.is_none_or(|messages| messages.is_settled);
     let mut files: Vec<Checked> = evidence.iter().map(|one| one.check(is_settled)).collect();
     files.sort_by(|a, b| (a.verdict, &a.totals.file).cmp(&(b.verdict, &b.totals.file)));

@@ -49,7 +49,7 @@ impl InFlight {
         }
     }
 
-    /// As a line, where there is something to tell.
+    /// As a line, where there is anything in flight.
     fn line(&self) -> Option<String> {
         let count = |what: &str, count: u64| (count > 0).then(|| format!("{what} {}", HumanCount(count)));
         let parts = [

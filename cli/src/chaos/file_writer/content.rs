@@ -103,7 +103,7 @@ impl Content {
         self.ends_with_line = true;
     }
 
-    /// Where the first row ends. What is in front of it tells which file it is.
+    /// Where the first row ends. What is in front of it identifies the file.
     pub(in crate::chaos) fn first_row_end(&self, rows: Rows) -> usize {
         let bytes = self.bytes(rows);
         let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
