@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::csv::header;
     use crate::csv::records::Splitter;
+    use crate::map::event_id::IdRule;
     use crate::map::{delimiter_of, delimiter_of_edited};
 
     const ORDERS: &str = "kind,time,note\nview,2024-01-01 00:00:00,x\n";
@@ -146,6 +147,19 @@ mod tests {
             resolved(&config, "fixed.csv", &edited(8, ORDERS), Some(&again)).unwrap().source,
             "orders"
         );
+    }
+
+    #[test]
+    fn the_ids_of_an_edited_file_are_those_of_the_file_that_its_rows_come_from() {
+        let config = orders("orders_*.csv");
+        let (id, mut original) = read(&config, 7, "landing/orders_1.csv", ORDERS);
+        // It was mapped before there were rules for ids.
+        let mapping = Mapping::clone(original.mapping.as_ref().unwrap());
+        original.mapping = Some(Arc::new(Mapping { id_rule: IdRule::default(), ..mapping }));
+        let mapping = resolved(&config, "fixed.csv", &edited(7, ORDERS), Some(&(id, original))).unwrap();
+        assert_eq!(mapping.id_rule, IdRule::default());
+        let new = resolved(&config, "orders_2.csv", ORDERS, None).unwrap();
+        assert_ne!(new.id_rule, IdRule::default());
     }
 
     #[test]
