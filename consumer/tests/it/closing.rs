@@ -4,7 +4,7 @@ use common::stream;
 use common::wire::{ClosedFile, FileMessage, FileState};
 use ledger::file_totals;
 
-use crate::test_env::{TestEnv, finished, row, rows, until};
+use crate::test_env::{TestEnv, finished, reject, row, rows, until};
 
 #[tokio::test]
 async fn rule_closing_is_sql() {
@@ -96,4 +96,29 @@ async fn the_account_of_a_truncated_file_is_a_lower_bound() {
     assert!(
         file_totals::by_file(&env.url, Some(&[7, 8])).await.unwrap().iter().all(|file| file.is_reconciled())
     );
+}
+
+#[tokio::test]
+async fn rule_closed_is_not_a_truncated_file_that_lacks_a_row_before_its_last_one() {
+    let env = TestEnv::start().await;
+    let replica = env.replica();
+    // The 64th row, and those of other tables, are in other places of the database than the first ones.
+    for (file, last) in [(7, 5), (8, 64), (9, 130)] {
+        let mut rows = rows(file, last);
+        let late = rows.remove(2);
+        env.publish_rows(rows).await;
+        env.publish_account(&FileMessage { state: FileState::Truncated, ..finished(file, 1, 0) }).await;
+        env.until("select coalesce(max(rows_read), 0) from files where closed_at is null", last).await;
+        env.publish_rows([late]).await;
+        env.until("select coalesce(max(rows_read), 0) from files where closed_at is not null", last).await;
+    }
+    // The last row may be in another table than the others.
+    env.publish(stream::REJECTED, reject(10, 3)).await;
+    env.publish_rows([row(10, 1, 1_000), row(10, 4, 1_000)]).await;
+    env.publish_account(&FileMessage { state: FileState::Truncated, ..finished(10, 1, 1) }).await;
+    env.until("select coalesce(max(rows_read), 0) from files where closed_at is null", 4).await;
+    env.publish_rows([row(10, 2, 1_001)]).await;
+    env.until("select count(*) from files where file_id = 10 and rows_read = 4 and closed_at is not null", 1)
+        .await;
+    replica.drain().await;
 }
