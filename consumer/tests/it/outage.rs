@@ -84,20 +84,25 @@ async fn a_database_that_stops_or_crashes_under_load_is_waited_for_and_nothing_m
     let replica = env.replica_with(|config| config.batch.rows = 50);
     until("rows flow", async || replica.progress.events() > 1_000).await;
     server.crash();
-    until("it is logged", async || log.lines("WARN").len() == 1).await;
+    until("it is logged", async || !log.lines("WARN").is_empty()).await;
     // What one request asks for, half of the next, and what the queue and the writers hold.
     let (in_flight, _) = env.unread().await;
     assert!(in_flight < 2_000, "{in_flight} messages were pulled");
     server.start_again().await;
     until("rows flow", async || replica.progress.events() > 4_000).await;
-    assert_told(&log, 1, 1);
+    // One writer may lose its connection while the other one still writes: then it is over, and begins again.
+    let crashed = log.lines("WARN").len();
+    assert!(crashed <= 3, "{:#?}", log.lines(""));
+    assert_told(&log, crashed, crashed);
     server.stop().await;
-    until("it is logged", async || log.lines("WARN").len() == 2).await;
+    until("it is logged", async || log.lines("WARN").len() > crashed).await;
     server.start_again().await;
     until("the rows have come", async || replica.progress.events() == 10_000).await;
     env.until_acknowledged().await;
     replica.drain().await;
-    assert_told(&log, 2, 2);
+    let all = log.lines("WARN").len();
+    assert!(all <= crashed + 3, "{:#?}", log.lines(""));
+    assert_told(&log, all, all);
     assert_eq!(env.count("select count(*) from events").await, 10_000);
     assert_eq!(env.count("select sum(events) from batch_files").await, 10_000);
 }
